@@ -1,4 +1,4 @@
-"""GET /v1/persons/{person_id}/explanations: why a person is, or is not, entitled to an item on a day."""
+"""GET /v1/persons/{person_id}/explanations: explain why a person is, or is not, entitled to an item on a day."""
 
 from typing import Annotated
 from uuid import UUID

@@ -1,4 +1,7 @@
-"""GET /v1/persons/{person_id}/adverse: every automatic refusal about a person, with the reasons stored for it."""
+"""GET /v1/persons/{person_id}/adverse: list the adverse decisions about a person, with their stored reasons.
+
+A decision is adverse if it withholds an item or gives less of it than before (`deciding.domain.adverse`).
+"""
 
 from typing import Annotated
 from uuid import UUID
@@ -29,7 +32,8 @@ async def list_adverse(
     limit: Limit = 100,
     after: Cursor | None = None,
 ) -> AdversePageOut:
-    """A decision is listed as soon as its reasons are stored, normally within seconds."""
+    """Lists the adverse decisions about a person. A decision is listed as soon as its reasons are stored, normally
+    within seconds."""
     key = str(person_id)
     async with db.reading() as connection:
         need_person(caller, key, await people_store.load_person(connection, key))
@@ -53,6 +57,7 @@ def _shown(reason: store.ListedReason) -> AdverseOut:
 
 
 def _cursor(after: str | None) -> tuple[int, str] | None:
+    """Return version and item of the last row of the previous page. Raises BadRequest for a malformed cursor."""
     if after is None:
         return None
     version, _, item = after.partition("~")

@@ -1,4 +1,4 @@
-"""One person as known at an instant: inputs, lists and decision."""
+"""Load one person as known at an instant: inputs, lists and decision."""
 
 import datetime as dt
 from typing import NamedTuple
@@ -20,8 +20,10 @@ from identification.lists.store.publications import set_known_at
 
 
 class PersonView(NamedTuple):
-    """`known_at`: when the newest input in it was recorded. `version`: of the decision in force then. `event`: None if
-    no decision was possible then."""
+    """A person as known at the instant `known_at`: that of the newest input, or the requested one if it is earlier.
+
+    `version`: of the decision in force then. `event`: None if no decision was possible then.
+    """
 
     person: Person
     known_at: dt.datetime
@@ -50,7 +52,7 @@ class PersonView(NamedTuple):
 async def view_person(
     connection: asyncpg.Connection, caller: Caller, person_id: str, known_at: dt.datetime | None
 ) -> PersonView:
-    """Without `known_at` the stored decision, else the decision from everything recorded up to that instant.
+    """Load a person with the stored decision, or (with `known_at`) with the decision from all inputs known then.
 
     Raises NotFound, or NotAllowed outside the caller's scope.
     """

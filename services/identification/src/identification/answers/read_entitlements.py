@@ -1,4 +1,4 @@
-"""GET /v1/persons/{person_id}/entitlements: a person's entitlements on a day, as known at an instant."""
+"""GET /v1/persons/{person_id}/entitlements: read a person's entitlements on a day, as known at an instant."""
 
 import datetime as dt
 from typing import Annotated
@@ -39,7 +39,7 @@ async def read_entitlements(
 
 
 def _shown(view: PersonView, on: dt.date, whole: bool) -> EntitlementsOut:
-    """`whole`: not only the entitlements of the day `on`."""
+    """Return the answer about a person. `whole`: all entitlements, not only those of the day `on`."""
     event = view.event
     entitlements = event.entitlements if event else ()
     return EntitlementsOut(
@@ -72,6 +72,7 @@ def _entitlement(e: Entitlement, view: PersonView) -> EntitlementOut:
 
 
 def _unpaid(e: Entitlement) -> Example | None:
+    """Return the example because of which the money of an entitlement is not paid; None: paid, or no money."""
     has_money = e.kind == "cash" and e.state in ("granted", "suspended") and bool(e.amount_fen_per_month)
     return example_of(e) if has_money and not settings().demo else None
 

@@ -1,4 +1,4 @@
-"""Answers about one person."""
+"""The forms of the HTTP answers about one person."""
 
 import datetime as dt
 from typing import Literal
@@ -77,7 +77,7 @@ class EntitlementsOut(BaseModel):
     person_id: UUID
     version: int
     on: dt.date
-    known_at: dt.datetime = Field(description="when the newest input of this answer was recorded")
+    known_at: dt.datetime = Field(description="inputs recorded up to this instant are used")
     died_on: dt.date | None
     death_suspected_on: dt.date | None
     merged_into: UUID | None
@@ -124,7 +124,7 @@ class RemedyOut(FromStruct):
 
 
 class ExplanationOut(FromStruct):
-    """`given_from`: the first day after `on` on which the item is given; null if it is given on `on`.
+    """`given_from`: the first day after `on` on which the item is given; null if it is given on `on`, or never.
     `remedies`: circumstances that would have to change, the fewest changes first."""
 
     item: str

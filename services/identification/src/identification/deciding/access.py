@@ -1,4 +1,4 @@
-"""Which caller may see which person."""
+"""Check whether a caller may see a person."""
 
 from typing import Final
 
@@ -13,7 +13,10 @@ READERS: Final[tuple[Role, ...]] = ("officer", "approver", "auditor", "assessor"
 
 
 def need_person(caller: Caller, person_id: str, person: Person | None) -> Person:
-    """Raises NotFound, or NotAllowed outside the caller's scope. Residents see only themselves."""
+    """Return the person if the caller may see it. `person`: None if it is not stored.
+
+    Raises NotFound, or NotAllowed outside the caller's scope. Residents see only themselves.
+    """
     scope = scope_of(caller)
     if isinstance(scope, OwnPerson) and scope.person_id != person_id:
         raise NotAllowed("residents see only themselves")
@@ -25,7 +28,10 @@ def need_person(caller: Caller, person_id: str, person: Person | None) -> Person
 
 
 def _areas(person: Person) -> set[str | None]:
-    """Hukou and residence. A claimed place gives no access; if there is one, all vouched places count."""
+    """Return the divisions whose officers may see a person: hukou and residence.
+
+    A claimed place gives no access. If a person has a claimed place, all vouched places count, also earlier ones.
+    """
     areas = {person.residence, person.hukou}
     if person.facts is None or b'"claimed"' not in person.facts:
         return areas

@@ -53,7 +53,8 @@ async def choose_item(
     caller: Annotated[Caller, Depends(require("officer", "resident"))],
     creation: Creates,
 ) -> ChoiceOut:
-    """The choice is stored as an input, and the person is decided at once. The same `Idempotency-Key` is one choice."""
+    """Stores the choice as an input and decides the person at once. Requests with one `Idempotency-Key` make one
+    choice."""
     now, key = clock.now(), str(person_id)
     chosen_on = body.chosen_on or calendar.civil_date(now)
     choice_id = creation.id_for("choice", caller, key, otherwise=f"{body.item}/{chosen_on}")
@@ -74,7 +75,10 @@ def _known(person: Person, choice_id: str) -> Choice | None:
 
 
 async def _save(tx: Tx, person: Person, choice: Choice, list_set: ListSet) -> Person:
-    """Returns the decided person. Raises Conflict (`not_on_the_list`, `fact_missing`, `too_many_choices`)."""
+    """Store a choice, decide the person and return it with the new decision.
+
+    Raises Conflict (`not_on_the_list`, `fact_missing`, `too_many_choices`).
+    """
     _need_choosable(person, choice.item, choice.chosen_on)
     known = choices_of(person)
     if len(known) >= CHOICES_MAX:
@@ -87,6 +91,7 @@ async def _save(tx: Tx, person: Person, choice: Choice, list_set: ListSet) -> Pe
 
 
 def _need_choosable(person: Person, item: str, on: dt.date) -> None:
+    """Check that the person can have an item on a day. Raises Conflict (`not_on_the_list`, `fact_missing`)."""
     decision = decision_of(person)
     entitlements = decision.entitlements if decision else ()
     that_day = next((e for e in entitlements if e.item == item and is_on(e, on)), None)

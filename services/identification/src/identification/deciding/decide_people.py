@@ -39,9 +39,11 @@ async def _decide(
     *,
     replaces_facts: bool,
 ) -> None:
-    """`others`: by person, the other identities that the message may concern.
+    """Decide the persons of a batch and save the decisions.
 
-    A new person that another batch has stored meanwhile is decided a second time.
+    `to_case`: makes a case from a message and the stored person, or None if the message brings nothing new. `others`:
+    by person, the other identities that the message may concern. `replaces_facts`: the messages contain new facts.
+    If another batch stores a new person at the same time, the loop decides this person a second time.
     """
     list_set = await share_set_in_force(tx)
     waiting: dict[str, Message[E]] = {message.data.person_id: message for message in messages}
@@ -58,7 +60,7 @@ async def _decide(
 
 
 def _related(waiting: Mapping[str, Message[E]], others: Mapping[str, set[str]]) -> dict[str, Message[E]]:
-    """By other identity, the message that may concern it."""
+    """Return by other identity the message that may concern it."""
     found: dict[str, Message[E]] = {}
     if others:
         for person_id, message in waiting.items():
@@ -76,7 +78,7 @@ def _cases(
 
 
 def _with_facts(message: Message[PersonFactsRecorded], stored: Person | None) -> Case | None:
-    """None if the stored facts are at least as new."""
+    """Return the case of a person with new facts; None if the stored facts are at least as new."""
     facts = message.data
     if stored is None:
         fresh = Person(facts.person_id, 0, facts.version, 0, facts.recorded_at, facts=_raw(message))
@@ -89,7 +91,10 @@ def _with_facts(message: Message[PersonFactsRecorded], stored: Person | None) ->
 
 
 def _with_abilities(message: Message[AbilitiesDetermined], stored: Person | None) -> Case | None:
-    """None if the stored results are at least as new. Results before the first facts decide nothing yet."""
+    """Return the case of a person with new ability results; None if the stored results are at least as new.
+
+    Results before the first facts are stored, but decide nothing.
+    """
     abilities = message.data
     if stored is None:
         fresh = Person(abilities.person_id, 0, 0, abilities.version, abilities.recorded_at, abilities=_raw(message))
@@ -102,6 +107,6 @@ def _with_abilities(message: Message[AbilitiesDetermined], stored: Person | None
 
 
 def _raw(message: Message[Any]) -> bytes:
-    """The received bytes. Encoding again would cost as much as deciding a simple case."""
+    """Return the received bytes of a message. To encode it again would cost as much as to decide a simple case."""
     record = message.record
     return record.value if record is not None and record.value is not None else _encode(message.data)

@@ -20,14 +20,15 @@ _encode = msgspec.json.Encoder().encode
 
 
 class Saved(NamedTuple):
-    """`conflicts`: new people that another transaction has stored meanwhile; they must be decided again."""
+    """The decided people of a batch. `conflicts`: new people that another transaction stored at the same time. They are
+    not saved and must be decided again."""
 
     decided: list[Decided]
     conflicts: list[Decided]
 
 
 async def decide_cases(cases: Sequence[Case], list_set: ListSet) -> list[Decided]:
-    """Decide with pauses, because the relay and the HTTP routes share this process."""
+    """Decide all cases, with pauses, because the relay and the HTTP routes share this process."""
     today = clock.today()
     decided: list[Decided] = []
     for n, case in enumerate(cases, 1):
@@ -38,7 +39,7 @@ async def decide_cases(cases: Sequence[Case], list_set: ListSet) -> list[Decided
 
 
 async def decide_and_save(tx: Tx, cases: Sequence[Case], list_set: ListSet) -> Saved:
-    """People that are stored already must be locked."""
+    """Decide all cases, save the results and emit the events. Stored people must be locked before."""
     decided, conflicts = await _insert_new(tx, await decide_cases(cases, list_set))
     await store.update_inputs(tx, [d.person for d in decided if not d.event and not d.case.is_new])
     await save_decided(tx, [d for d in decided if d.event])
@@ -46,6 +47,7 @@ async def decide_and_save(tx: Tx, cases: Sequence[Case], list_set: ListSet) -> S
 
 
 async def _insert_new(tx: Tx, decided: list[Decided]) -> Saved:
+    """Insert the new people. Those that another transaction has stored are returned as conflicts."""
     fresh = [d for d in decided if d.case.is_new]
     if not fresh:
         return Saved(decided, [])

@@ -1,4 +1,4 @@
-"""Job: emit the starts and ends that the calendar alone brings, without any new fact."""
+"""Job: emit the starts and ends of entitlements whose day has come, without any new fact."""
 
 from datetime import date
 from typing import Final
@@ -15,10 +15,10 @@ PEOPLE_MAX: Final = 2000
 
 
 async def emit_edges(database: Database, people_max: int = PEOPLE_MAX) -> int:
-    """One bounded step; returns the number of people handled.
+    """Emit the edges of at most `people_max` people of one day; return the number of people handled.
 
-    After a downtime, the missed days follow one another. The rows hold the progress, so a kill repeats and loses
-    nothing.
+    After a downtime, the job handles the missed days one after the other. The rows hold the progress, so a kill neither
+    loses nor repeats an event.
     """
     today = clock.today()
     async with database.reading() as connection:
@@ -35,7 +35,10 @@ async def emit_edges(database: Database, people_max: int = PEOPLE_MAX) -> int:
 
 
 def _emit(tx: Tx, person: Person, day: date) -> store.NextEdge:
-    """Emit the person's edges of a day. The origin of an event is the first fact of its entitlement."""
+    """Emit the person's edges of a day; return the person's next day with edges.
+
+    The origin of an event is the first fact of its entitlement.
+    """
     decision = decision_of(person)
     spells = spells_of(decision.entitlements) if decision else []
     edges = edges_on(spells, day)

@@ -1,4 +1,4 @@
-"""Job: write down the reasons of every automatic refusal soon after the decision. They never change afterwards."""
+"""Job: store the reasons of every adverse decision soon after it is made. The reasons never change afterwards."""
 
 from datetime import datetime
 from typing import Final
@@ -25,10 +25,11 @@ _decode_adverse = msgspec.json.Decoder(list[Adverse]).decode
 
 
 async def explain_adverse(database: Database, taken_max: int = TAKEN_MAX) -> int:
-    """One bounded step; returns the number of decisions handled.
+    """Explain at most `taken_max` decisions; return the number of decisions handled.
 
-    While live events wait, it handles a few decisions and returns 0, so that it pauses: live events come first, and
-    the reasons still make progress. A decision that cannot be explained is set apart; `identification.verify` names it.
+    While live events wait, the job handles a few decisions and returns 0, so that it pauses. So live events come first,
+    and the reasons still make progress. A decision that cannot be explained is stored with the time of the failure.
+    `identification.verify` reports it.
     """
     async with database.transaction() as tx:
         busy = database.hurried or await count_waiting(tx, BUSY_ROWS) >= BUSY_ROWS
@@ -49,7 +50,7 @@ async def explain_adverse(database: Database, taken_max: int = TAKEN_MAX) -> int
 
 
 def _reasons(owed: store.Owed, inputs: Inputs | None, lists: Lists, now: datetime) -> list[store.Reason]:
-    """From the inputs known when the decision was made."""
+    """Return the reasons of a decision, from the inputs known when it was made. `now`: the time of the explanation."""
     assert inputs is not None
     facts, abilities, choices = inputs.known_at(owed.recorded_at)
     doubt = inputs.doubt_known_at(owed.recorded_at)

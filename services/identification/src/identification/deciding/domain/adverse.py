@@ -1,8 +1,9 @@
-"""Adverse outcomes: a decision withholds an item, or gives less of it than the decision before.
+"""Find adverse outcomes: a decision withholds an item, or gives less of it than the decision before.
 
 The platform owes the person the reasons. An outcome is adverse if the item gives less on any day, past or future. It is
-also adverse if the item is newly suppressed or suspended, or newly waits for a choice. Not adverse are: a question to a
-department (`unknown`), days after death, and an item that continues under another identity of the same human.
+also adverse if the item is newly suppressed or suspended, or newly waits for a choice. A newly `unknown` item is
+adverse only if it was granted before. Never adverse are days after death, and an item that continues under another
+identity of the same human.
 """
 
 from collections.abc import Sequence
@@ -18,7 +19,7 @@ _WITHHELD: Final = ("suppressed", "choice_required", "suspended")
 
 
 class Adverse(msgspec.Struct, frozen=True):
-    """`on`: the first day on which the item gives less or nothing."""
+    """An adverse outcome of one item. `on`: the first day on which the item gives less or nothing."""
 
     item: str
     on: date
@@ -28,7 +29,7 @@ class Adverse(msgspec.Struct, frozen=True):
 def adverse_of(
     before: Sequence[Entitlement], now: Sequence[Entitlement], changed: Sequence[str], died_on: date | None
 ) -> list[Adverse]:
-    """Per changed item, the first day on which `now` gives less than `before` or begins to withhold.
+    """Return for each adverse item the first day on which `now` gives less than `before` or begins to withhold it.
 
     `changed`: the items in which the two timelines differ, sorted.
     """
@@ -51,7 +52,7 @@ def _by_item(entitlements: Sequence[Entitlement], items: Sequence[str]) -> dict[
 
 
 def _days_of_less(before: Sequence[Entitlement], now: Sequence[Entitlement]) -> list[date]:
-    """Per interval granted before, the first day on which the item gives less."""
+    """Return for each interval granted before the first day on which the item gives less, if there is one."""
     days = []
     for old in before:
         if old.state != "granted":
@@ -65,7 +66,7 @@ def _days_of_less(before: Sequence[Entitlement], now: Sequence[Entitlement]) -> 
 
 
 def _days_of_withholding(before: Sequence[Entitlement], now: Sequence[Entitlement]) -> list[date]:
-    """First days of intervals that are withheld now and were not withheld in the same way before."""
+    """Return the first days of intervals that `now` withholds, if the state of that day was different before."""
     days = []
     for new in now:
         if new.state in _WITHHELD:
@@ -80,7 +81,7 @@ def _on(entitlements: Sequence[Entitlement], day: date) -> Entitlement | None:
 
 
 def _gives_as_much(old: Entitlement, new: Entitlement) -> bool:
-    """At least the same money, and visits at least as often."""
+    """Whether an interval gives at least the same money, and visits at least as often."""
     if new.state != "granted" or not _visits_as_often(old, new):
         return False
     return (new.amount_fen_per_month or 0) >= (old.amount_fen_per_month or 0)

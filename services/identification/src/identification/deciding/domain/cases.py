@@ -1,4 +1,4 @@
-"""A case: one person with new inputs or under new lists. Deciding it gives the row to store and the events to emit."""
+"""Decide a case: one person with new inputs or under new lists. This gives the row to store and the events to emit."""
 
 from collections.abc import Mapping, Sequence
 from datetime import date
@@ -63,7 +63,7 @@ class Decided(NamedTuple):
 
 
 def decide_case(case: Case, lists: Lists, digest: str, today: date) -> Decided:
-    """`digest` identifies the set of lists."""
+    """Decide one person by the lists. `digest` identifies the set of lists."""
     inputs = inputs_of(case.person, case.facts)
     if inputs is None:
         return Decided(case, case.person)
@@ -78,6 +78,7 @@ def decide_case(case: Case, lists: Lists, digest: str, today: date) -> Decided:
 def _new_decision(
     case: Case, person: Person, before: EntitlementsDecided | None, event: EntitlementsDecided, today: date
 ) -> Decided:
+    """Return the decided case with a new decision (`event`), which differs from the stored one (`before`)."""
     old = before.entitlements if before else ()
     changed = changed_items(old, event.entitlements)
     event = msgspec.structs.replace(event, version=person.version + 1, changed=changed)
@@ -99,6 +100,7 @@ def _new_decision(
 def _edges(
     case: Case, before: Sequence[Spell], now: Sequence[Spell], merged_into: str | None, today: date
 ) -> list[Edge]:
+    """Return the edges to emit for a new decision. `before`, `now`: the spells of the old and the new decision."""
     emitted = emitted_through(case.person.next_edge_on, today)
     edges = edges_of_change(before, now, emitted, today)
     if merged_into is not None:
@@ -107,6 +109,7 @@ def _edges(
 
 
 def _change(event: EntitlementsDecided, encoded: bytes) -> bytes:
+    """Return JSON of the event with the changed items only. `encoded`: JSON of the whole event."""
     changed = tuple(e for e in event.entitlements if e.item in event.changed)
     if len(changed) == len(event.entitlements):
         return encoded

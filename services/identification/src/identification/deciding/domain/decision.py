@@ -1,4 +1,4 @@
-"""The decision about one person, and its comparison with the stored one."""
+"""Make the decision about one person, and compare it with the stored one."""
 
 from collections.abc import Iterable, Sequence
 from datetime import date, datetime
@@ -19,17 +19,17 @@ from identification.deciding.domain.person import Inputs, Person, decision_of, i
 
 
 class PersonDecision(NamedTuple):
-    """`facts`: the facts that the decision read."""
+    """A decision with the facts that it read."""
 
     event: EntitlementsDecided
     facts: tuple[Fact, ...]
 
 
 def decide_person(inputs: Inputs, lists: Lists, known_at: datetime | None = None) -> PersonDecision:
-    """Decide from the inputs known at an instant (None: from all).
+    """Decide one person from the inputs known at an instant (None: from all).
 
-    The event has version 0 and an empty `changed`; the caller sets both if the decision is new. A person merged into
-    another one has no entitlements; the other one has them.
+    The event has version 0 and an empty `changed`; the caller sets both if the decision is new. A person who is merged
+    into another one has no entitlements. The surviving person has them.
     """
     recorded, recorded_at = inputs.facts, inputs.recorded_at()
     identity = identity_known_at(recorded.identities, known_at)
@@ -79,7 +79,7 @@ def is_urgent(before: EntitlementsDecided | None, now: EntitlementsDecided) -> b
 
 
 def changed_items(before: Sequence[Entitlement], now: Sequence[Entitlement]) -> tuple[str, ...]:
-    """Items with an interval that differs in any field, including its facts."""
+    """Return the items with an interval that differs in any field, including its facts; sorted."""
     gone = {e.entitlement_id: e for e in before}  # an id names item and first day, so it is unique in a timeline
     changed = {e.item for e in now if gone.pop(e.entitlement_id, None) != e}
     return tuple(sorted(changed.union(e.item for e in gone.values())))
@@ -91,14 +91,14 @@ def is_on(e: Entitlement, day: date) -> bool:
 
 
 def traits_of_person(inputs: Inputs, event: EntitlementsDecided, facts: Iterable[Fact]) -> str | None:
-    """The traits of a decided person (`rules.deciding.traits`); None if no list can decide anything."""
+    """Return the traits of a decided person (`rules.deciding.traits`); None if no list can decide anything."""
     if event.merged_into is not None or not inputs.facts.statements:
         return None
     return traits_of(facts, inputs.abilities_known_at(None), event.died_on)
 
 
 def keeps_decision(person: Person, edit: Edit) -> bool:
-    """Whether an edit of the lists certainly leaves the stored decision unchanged. The inputs are the same."""
+    """Whether an edit of the lists certainly leaves the stored decision of a person with unchanged inputs as it is."""
     inputs, before = inputs_of(person), decision_of(person)
     if inputs is None or before is None or inputs.facts.merged_into is not None:
         return False

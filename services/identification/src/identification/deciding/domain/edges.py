@@ -1,4 +1,4 @@
-"""Edges: the starts and ends of entitlements that are emitted as events.
+"""Compute edges: the starts and ends of entitlements that are emitted as events.
 
 A *spell* is a period in which an item is really given. An interval that is suppressed, waits for a choice or lacks a
 fact gives nothing. A suspended interval (a suspected death) prolongs the spell before it: no end is emitted while the
@@ -45,7 +45,7 @@ class Edge(NamedTuple):
 
 
 def spells_of(entitlements: Iterable[Entitlement]) -> list[Spell]:
-    """The periods in which items are given. `entitlements` are sorted by item and period."""
+    """Return the periods in which items are given. `entitlements` are sorted by item and period."""
     spells: list[Spell] = []
     for e in entitlements:
         end = e.to or FAR_FUTURE
@@ -59,29 +59,29 @@ def spells_of(entitlements: Iterable[Entitlement]) -> list[Spell]:
 
 
 def emitted_through(next_edge_on: date | None, today: date) -> date:
-    """The last day whose edges have been emitted for a person."""
+    """Return the last day whose edges are already emitted for a person. `next_edge_on`: as stored."""
     return today if next_edge_on is None or next_edge_on > today else next_edge_on - _DAY
 
 
 def next_edge(spells: Iterable[Spell], after: date) -> date | None:
-    """The first day after `after` on which a spell starts or ends."""
+    """Return the first day after `after` on which a spell starts or ends; None: no such day."""
     days = [day for spell in spells for day in (spell.start, spell.end) if after < day < FAR_FUTURE]
     return min(days, default=None)
 
 
 def edges_on(spells: Sequence[Spell], day: date) -> list[Edge]:
-    """The edges of one day, ends before starts."""
+    """Return the edges of one day, ends before starts."""
     ends = [Edge(False, day, spell) for spell in spells if spell.end == day]
     starts = [Edge(True, day, spell) for spell in spells if spell.start == day]
     return ends + starts
 
 
 def edges_of_change(before: Sequence[Spell], now: Sequence[Spell], emitted: date, today: date) -> list[Edge]:
-    """The edges to emit now for a new decision. The edges of `before` up to `emitted` (≤ today) were emitted before.
+    """Return the edges to emit now for a new decision, by day. Those of `before` up to `emitted` (≤ today) are emitted.
 
     - Start: a spell is in force today, and the receivers do not know it as in force.
-    - End: the receivers know a spell as in force, and it has ended by today or is no longer decided. In the second
-      case it ends on the day of its start.
+    - End: the receivers know a spell as in force, and it has ended by today, or the new decision does not contain it.
+      In the second case it ends on the day of its start.
     - Both: a new spell started after `emitted` and has ended by today, because the system was down.
     - None: a new spell started and ended up to `emitted`. It corrects the past only.
     - Later: an edge after today is emitted on its day.
@@ -98,7 +98,10 @@ def edges_of_change(before: Sequence[Spell], now: Sequence[Spell], emitted: date
 
 
 def _edges_of_spell(spell: Spell, old: Spell | None, emitted: date, today: date) -> list[Edge]:
-    """`old`: the same spell as the receivers know it, if its start is emitted."""
+    """Return the edges to emit for one spell that started by today.
+
+    `old`: the spell with this id as the receivers know it, if its start is emitted.
+    """
     has_ended = spell.end <= today
     known_in_force = old is not None and old.end > emitted
     starts = not known_in_force and (not has_ended or (old is None and spell.start > emitted))
@@ -111,10 +114,10 @@ def _edges_of_spell(spell: Spell, old: Spell | None, emitted: date, today: date)
 def edges_of_merge(
     edges: Sequence[Edge], joined: Mapping[str, Sequence[Spell]], now: Sequence[Spell], today: date
 ) -> list[Edge]:
-    """The edges of a person when other identities have just been merged into it.
+    """Return the edges of a person when other identities have just been merged into it.
 
-    `joined`: by merged identity, the spells in force that were emitted for it. If the person still has the item, its
-    start names the merged identity as alias. If not, the item ends.
+    `joined`: by merged identity, the spells in force that were emitted for it. If the person still has the item, the
+    start of the person's item names the merged identity as alias. If not, the item of the merged identity ends.
     """
     alias_of = {spell.given: alias for alias, spells in joined.items() for spell in spells}
     in_force = {spell.given for spell in now if spell.start <= today < spell.end}
@@ -128,7 +131,7 @@ def edges_of_merge(
 
 
 def edge_events(person_id: str, edges: Iterable[Edge]) -> list[EntitlementStarted | EntitlementEnded]:
-    """One event per edge, in the same order."""
+    """Return one event per edge, in the order of the edges."""
     found: list[EntitlementStarted | EntitlementEnded] = []
     for started, on, spell, alias in edges:
         cls: Callable[..., EntitlementStarted | EntitlementEnded]

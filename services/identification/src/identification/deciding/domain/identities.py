@@ -1,4 +1,4 @@
-"""Merged identities: inputs stored under each identity of a human decide for the surviving one."""
+"""Join the inputs of merged identities: those stored under each identity of a human decide for the surviving person."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime, timedelta
@@ -19,7 +19,7 @@ _encode = msgspec.json.Encoder().encode
 
 
 def other_identities(identities: Iterable[Identity]) -> list[str]:
-    """Ids of all persons that were ever merged with this one, in either direction."""
+    """Return the ids of all persons that were ever merged with this one, in either direction; sorted."""
     found: set[str] = set()
     for identity in identities:
         found.update(identity.aliases)
@@ -35,7 +35,7 @@ def merge_cases(
     lists: Lists,
     today: date,
 ) -> list[Case]:
-    """The cases with the inputs of merged identities, and further cases of survivors that these inputs change.
+    """Return the cases with the inputs of merged identities, and further cases of survivors whose inputs change.
 
     `stored`: the locked rows of all identities concerned. `causes`: by person, the message that may change a person
     outside `cases`.
@@ -52,6 +52,10 @@ def merge_cases(
 
 
 def _merge(case: Case, rows: Mapping[str, Person], stored: Mapping[str, Person], lists: Lists, today: date) -> Case:
+    """Return the case with the inputs and spells of its merged identities; the case itself if nothing changes.
+
+    `rows`: people with their new inputs. `stored`: people as stored.
+    """
     inputs = inputs_of(case.person, case.facts)
     if inputs is None or not inputs.facts.identities:
         return case
@@ -65,7 +69,7 @@ def _merge(case: Case, rows: Mapping[str, Person], stored: Mapping[str, Person],
 def _joined(
     person: Person, identity: Identity, stored: Mapping[str, Person], lists: Lists, today: date
 ) -> dict[str, list[Spell]]:
-    """By alias that the stored decision does not know, its spells before the merge."""
+    """Return the spells before the merge, by alias that the stored decision does not know."""
     before = decision_of(person)
     known_aliases = before.aliases if before else ()
     joined: dict[str, list[Spell]] = {}
@@ -76,7 +80,7 @@ def _joined(
 
 
 def _others(identities: Iterable[Identity], rows: Mapping[str, Person]) -> bytes | None:
-    """JSON of the inputs stored under the aliases; None if there are none."""
+    """Return JSON of the inputs stored under the aliases; None if there are none."""
     aliases = sorted({alias for identity in identities for alias in identity.aliases})
     others = [_other(rows[alias]) for alias in aliases if alias in rows]
     found = [other for other in others if other.abilities or other.choices]
@@ -88,7 +92,7 @@ def _other(person: Person) -> Other:
 
 
 def _spells_before_merge(person: Person, merged_at: datetime, lists: Lists, today: date) -> list[Spell]:
-    """Spells in force today that a person had alone, as known before the merge. Their starts are emitted."""
+    """Return the spells in force today that a person had alone, as known before the merge. Their starts are emitted."""
     inputs, decision = inputs_of(person), decision_of(person)
     if inputs is None or decision is None or (decision.merged_into is not None and person.version < 2):
         return []

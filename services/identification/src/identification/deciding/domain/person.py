@@ -1,4 +1,4 @@
-"""One person: the stored row, and the inputs that a decision reads."""
+"""Decode one person: the stored row, and the inputs that a decision reads."""
 
 from datetime import date, datetime
 from typing import Final, NamedTuple
@@ -66,30 +66,31 @@ class Inputs(NamedTuple):
     others: tuple[Other, ...] = ()
 
     def known_at(self, known_at: datetime | None) -> Known:
-        """Everything that the rules may read."""
+        """Return all inputs that the rules may read."""
         return Known(self.facts_known_at(known_at), self.abilities_known_at(known_at), self.choices_known_at(known_at))
 
     def facts_known_at(self, known_at: datetime | None) -> tuple[Fact, ...]:
-        """Facts of the person and of its merged identities."""
+        """Return the facts of the person and of its merged identities."""
         return facts_known_at(statements_known_at(self.facts, known_at), known_at)
 
     def abilities_known_at(self, known_at: datetime | None) -> tuple[Ability, ...]:
-        """Ability results of the person and of its merged identities."""
+        """Return the ability results of the person and of its merged identities."""
         results = [self.abilities] if self.abilities else []
         results += [other.abilities for other in self._merged(known_at) if other.abilities]
         return tuple(ability for each in results for ability in abilities_known_at(each.abilities, known_at))
 
     def choices_known_at(self, known_at: datetime | None) -> list[Choice]:
-        """Choices of the person and of its merged identities."""
+        """Return the choices of the person and of its merged identities."""
         choices = [*self.choices, *(choice for other in self._merged(known_at) for choice in other.choices)]
         return [choice for choice in choices if known_at is None or choice.recorded_at <= known_at]
 
     def doubt_known_at(self, known_at: datetime | None) -> Doubt | None:
-        """A waiting identity change of this person. A change reported for a merged identity does not count."""
+        """Return the waiting identity changes of this person; None: no such change. A change reported for a merged
+        identity does not count."""
         return doubt_known_at((s for s in self.facts.statements if s.of is None), known_at)
 
     def recorded_at(self) -> datetime:
-        """When the newest input was recorded."""
+        """Return the instant at which the newest input was recorded."""
         newest = self.facts.recorded_at
         if self.abilities and self.abilities.recorded_at > newest:
             newest = self.abilities.recorded_at
@@ -108,7 +109,7 @@ class Inputs(NamedTuple):
 
 
 def inputs_of(person: Person, facts: PersonFactsRecorded | None = None) -> Inputs | None:
-    """The stored inputs; None before the first facts. `facts`: the decoded facts of the row, if the caller has them."""
+    """Return the stored inputs of a person; None before the first facts. `facts`: the decoded facts, if at hand."""
     if facts is None and person.facts is not None:
         facts = _decode_facts(person.facts)
     if facts is None:

@@ -1,4 +1,4 @@
-"""SQL of adverse decisions: those whose reasons are owed, and the reasons written down."""
+"""SQL of adverse decisions: the queue of decisions whose reasons are owed, and the stored reasons."""
 
 from collections.abc import Sequence
 from datetime import date, datetime
@@ -63,22 +63,26 @@ class DecisionKey(NamedTuple):
 
 
 async def owe_reasons(tx: Tx, rows: Sequence[tuple[str, int, bytes]]) -> None:
-    """`rows`: (person_id, version, adverse outcomes as JSON)."""
+    """Add decisions to the queue. `rows`: (person_id, version, adverse outcomes as JSON)."""
     await bulk.insert(tx, UnexplainedRow, _UNEXPLAINED[:3], rows)
 
 
 async def take_unexplained(tx: Tx, limit: int) -> list[Owed]:
-    """Remove them from the queue. The caller stores the reasons or `set_apart` in this transaction."""
+    """Remove decisions from the queue and return them, at most `limit`, without those that failed before.
+
+    The caller stores the reasons, or calls `set_apart`, in this transaction.
+    """
     return [Owed._make(row) for row in await tx.sql.fetch(_TAKE, limit)]
 
 
 async def set_apart(tx: Tx, rows: Sequence[tuple[str, int, bytes, datetime]]) -> None:
-    """`rows`: (person_id, version, adverse outcomes as JSON, time of the failure)."""
+    """Store decisions whose explanation failed. `rows`: (person_id, version, adverse outcomes as JSON, time of the
+    failure)."""
     await bulk.insert(tx, UnexplainedRow, _UNEXPLAINED, rows)
 
 
 async def list_set_apart(connection: asyncpg.Connection, limit: int) -> list[DecisionKey]:
-    """Decisions whose explanation failed."""
+    """Return decisions whose explanation failed, by person and version."""
     rows = await connection.fetch(
         "SELECT person_id, version FROM unexplained WHERE failed_at IS NOT NULL ORDER BY 1, 2 LIMIT $1", limit
     )
@@ -92,7 +96,10 @@ async def append_reasons(tx: Tx, rows: Sequence[Reason]) -> None:
 async def list_reasons(
     connection: asyncpg.Connection, person_id: str, *, before: tuple[int, str] | None, limit: int
 ) -> list[ListedReason]:
-    """Newest decision first, then by item. `before`: version and item of the last row of the previous page."""
+    """Return a page of the reasons of a person, newest decision first, then by item.
+
+    `before`: version and item of the last row of the previous page.
+    """
     version, item = before or (None, None)
     rows = await connection.fetch(
         """SELECT a.version, a.item, a.on_day, a.outcome, a.explanation, d.decided_at, d.policy_digest

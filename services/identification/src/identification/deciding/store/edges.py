@@ -1,4 +1,4 @@
-"""SQL of the daily edges: the next day per person, and the day that the job has reached."""
+"""SQL of the daily edges: the next day with a start or end per person, and the day that the job has reached."""
 
 from collections.abc import Sequence
 from datetime import date
@@ -13,7 +13,8 @@ DAILY_EDGE: Final = "daily_edge"
 
 
 class Progress(NamedTuple):
-    """`next_on`: the first day with edges to emit. `reached`: the last day that the job has reached, `YYYY-MM-DD`."""
+    """The progress of the job. `next_on`: the first day with edges to emit. `reached`: the last day that the job has
+    completed, `YYYY-MM-DD`."""
 
     next_on: date | None
     reached: str | None
@@ -32,6 +33,7 @@ async def load_progress(connection: asyncpg.Connection) -> Progress:
 
 
 async def lock_people_with_edge(tx: Tx, day: date, limit: int) -> list[Person]:
+    """Lock and return people with edges to emit on a day."""
     rows = await tx.sql.fetch(
         f"""SELECT {", ".join(Person._fields)} FROM persons WHERE next_edge_on = $1 ORDER BY person_id LIMIT $2
             FOR NO KEY UPDATE""",  # noqa: S608
@@ -42,7 +44,7 @@ async def lock_people_with_edge(tx: Tx, day: date, limit: int) -> list[Person]:
 
 
 async def move_edges(tx: Tx, moved: Sequence[NextEdge]) -> None:
-    """Set the next day of locked people."""
+    """Store the next day with edges of locked people."""
     if moved:
         await tx.sql.execute(
             """UPDATE persons SET next_edge_on = n.day FROM unnest($1::uuid[], $2::date[]) AS n (person_id, day)
@@ -53,6 +55,7 @@ async def move_edges(tx: Tx, moved: Sequence[NextEdge]) -> None:
 
 
 async def mark_day(tx: Tx, day: date) -> None:
+    """Store the day that the job has completed."""
     await tx.sql.execute(
         """INSERT INTO job_marks (job, mark) VALUES ($1, $2)
            ON CONFLICT (job) DO UPDATE SET mark = excluded.mark, moved_at = now()""",

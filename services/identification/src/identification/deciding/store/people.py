@@ -44,7 +44,7 @@ class DecisionRecord(NamedTuple):
 
 
 class Mark(NamedTuple):
-    """These columns of a person differ whenever any other column of the row does."""
+    """Columns of a person that show whether the row has changed: one of them differs if any other column does."""
 
     version: int
     facts_version: int
@@ -67,7 +67,7 @@ def _people(rows: Iterable[Any]) -> list[Person]:
 
 
 async def lock_people(tx: Tx, person_ids: Sequence[str], *, without_facts: bool = False) -> dict[str, Person]:
-    """The stored ones, by id. They are locked in the order of their ids, so that two batches cannot deadlock.
+    """Lock the stored people of these ids and return them by id. The order of locks prevents deadlocks.
 
     `without_facts`: leave out the stored facts, because new facts replace them.
     """
@@ -82,7 +82,7 @@ async def lock_people(tx: Tx, person_ids: Sequence[str], *, without_facts: bool 
 async def load_people(
     connection: asyncpg.Connection, person_ids: Sequence[str], *, without_facts: bool = False
 ) -> list[Person]:
-    """In no order, without locks."""
+    """Return the stored people of these ids, in no order, without locks. `without_facts`: as in `lock_people`."""
     listed = _LISTED_WITHOUT_FACTS if without_facts else _LISTED
     rows = await connection.fetch(
         f"SELECT {listed} FROM persons WHERE person_id = ANY($1::uuid[])",  # noqa: S608
@@ -97,6 +97,7 @@ async def load_person(connection: asyncpg.Connection, person_id: str) -> Person 
 
 
 async def list_people_after(connection: asyncpg.Connection, after: str | None, limit: int) -> list[Person]:
+    """Return the next people by id. `after`: the last id before; None: from the first person on."""
     rows = await connection.fetch(
         f"SELECT {_LISTED} FROM persons WHERE $1::uuid IS NULL OR person_id > $1 ORDER BY person_id LIMIT $2",  # noqa: S608
         after,
@@ -106,7 +107,7 @@ async def list_people_after(connection: asyncpg.Connection, after: str | None, l
 
 
 async def load_survivors(tx: Tx, person_ids: Sequence[str]) -> dict[str, str]:
-    """By merged person, the person that it is merged into."""
+    """Return the ids of survivors, by id of the merged person."""
     rows = await tx.sql.fetch(
         "SELECT person_id, merged_into FROM persons WHERE person_id = ANY($1::uuid[]) AND merged_into IS NOT NULL",
         person_ids,
@@ -115,7 +116,7 @@ async def load_survivors(tx: Tx, person_ids: Sequence[str]) -> dict[str, str]:
 
 
 async def insert_people(tx: Tx, people: Sequence[Person]) -> set[str]:
-    """Returns the ids of the inserted people. Another transaction has just stored the others."""
+    """Insert new people and return the ids of those that were inserted. Another transaction has stored the others."""
     ordered = sorted(people, key=lambda person: person.person_id)
     return await bulk.insert_new(tx, PersonRow, _COLUMNS, ordered, returning="person_id")
 
@@ -135,7 +136,7 @@ async def append_decisions(tx: Tx, records: Sequence[DecisionRecord]) -> None:
 
 
 async def version_known_at(connection: asyncpg.Connection, person_id: str, known_at: datetime) -> int:
-    """The version of the newest decision from inputs recorded up to `known_at`; 0 if there is none."""
+    """Return the version of the newest decision from inputs recorded up to `known_at`; 0 if there is none."""
     found: int | None = await connection.fetchval(
         "SELECT max(version) FROM decisions WHERE person_id = $1 AND recorded_at <= $2", person_id, known_at
     )
@@ -143,7 +144,7 @@ async def version_known_at(connection: asyncpg.Connection, person_id: str, known
 
 
 async def load_decided_otherwise(tx: Tx, person_ids: Sequence[str], digest: str) -> list[Person]:
-    """People with a decision by another set of lists, without locks."""
+    """Return those people whose decision was made by another set of lists than `digest`, without locks."""
     rows = await tx.sql.fetch(
         f"""SELECT {_LISTED} FROM persons
            WHERE person_id = ANY($1::uuid[]) AND decision IS NOT NULL AND policy_digest <> $2""",  # noqa: S608
@@ -158,7 +159,7 @@ def mark_of(person: Person) -> Mark:
 
 
 async def lock_marks(tx: Tx, person_ids: Sequence[str]) -> dict[str, Mark]:
-    """By id. People are locked in the order of their ids, so that two batches cannot deadlock."""
+    """Lock people and return their marks by id. The order of locks prevents deadlocks."""
     if not person_ids:
         return {}
     rows = await tx.sql.fetch(
@@ -175,7 +176,7 @@ async def lock_marks(tx: Tx, person_ids: Sequence[str]) -> dict[str, Mark]:
 async def list_traits_between(
     connection: asyncpg.Connection, after: str | None, upto: str | None, limit: int
 ) -> list[PersonTraits]:
-    """People with ids above `after` up to `upto` (None: without bound), sorted by id."""
+    """Return ids and traits of people with ids above `after` up to `upto` (None: without bound), sorted by id."""
     rows = await connection.fetch(
         """SELECT person_id, traits FROM persons
            WHERE ($1::uuid IS NULL OR person_id > $1) AND ($2::uuid IS NULL OR person_id <= $2)
