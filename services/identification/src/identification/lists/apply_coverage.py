@@ -1,7 +1,7 @@
-"""Declared coverage comes into force: from then on, a missing fact means "no" in a covered division.
+"""Put declared coverage in force: from then on, a missing fact means "no" in a covered division.
 
-The handler only stores a declaration. A job puts it in force like a published list, because this needs a lock against
-all deciders. Handlers of live changes must not wait for that lock inside a batch.
+The handler only stores a declaration. A job puts it in force like a published list, because this needs a lock that
+excludes all deciders. Handlers of live changes must not wait for that lock inside a batch.
 """
 
 import logging
@@ -29,9 +29,9 @@ async def on_coverage_declared(messages: Sequence[Message[CoverageDeclared]], tx
 
 
 async def apply_coverage(database: Database, divisions_max: int = DIVISIONS_MAX) -> int:
-    """One bounded step; returns the number of divisions that it handled.
+    """Put the waiting declarations of at most `divisions_max` divisions in force; return the number of divisions.
 
-    `redecide_people` then decides the touched people again, as after a publication.
+    The job `redecide_people` then decides the touched people again, as after a publication.
     """
     async with database.reading() as connection:
         if not await store.list_waiting(connection, 1):
@@ -54,6 +54,7 @@ async def apply_coverage(database: Database, divisions_max: int = DIVISIONS_MAX)
 async def _put_in_force(
     tx: Tx, before: store.Declared, changed: Mapping[str, Any], waiting: Sequence[store.Declaration]
 ) -> None:
+    """Store a change of coverage as a publication. `changed`: feeds by division; None: withdrawn."""
     coverage = {division: feeds for division, feeds in {**before, **changed}.items() if feeds is not None}
     newest = max(waiting, key=lambda declaration: declaration.event.recorded_at)
     await store.append_coverage(

@@ -1,4 +1,7 @@
-"""The lists in force. Each set is compiled once and kept; every replica uses a new set from its next batch on."""
+"""Load the sets of lists that are or were in force, and put a list in force.
+
+Each set is compiled once and kept in memory. Every replica uses a new set from its next batch on.
+"""
 
 from datetime import datetime
 from typing import Final
@@ -23,7 +26,7 @@ _edits: dict[tuple[str, str], Edit] = {}
 
 
 async def share_set_in_force(tx: Tx) -> ListSet:
-    """The set in force. It stays in force until this transaction ends."""
+    """Return the set in force. A shared lock keeps it in force until this transaction ends."""
     await locks.share_lists(tx)
     return await set_in_force(tx.sql)
 
@@ -33,12 +36,12 @@ async def set_in_force(connection: asyncpg.Connection) -> ListSet:
 
 
 async def set_of_digest(connection: asyncpg.Connection, digest: str) -> ListSet:
-    """The set that made a decision."""
+    """Return the set with a digest, such as the set that made a decision."""
     return await load_set(connection, await publications.set_of_digest(connection, digest))
 
 
 async def newest_equivalent_set(connection: asyncpg.Connection, digest: str) -> ListSet:
-    """The newest set that is known to leave a decision with this digest unchanged."""
+    """Return the newest set that is known to leave a decision by the set `digest` unchanged."""
     return await load_set(connection, await publications.newest_equivalent_set(connection, digest))
 
 
@@ -58,7 +61,7 @@ async def _compile(connection: asyncpg.Connection, set_id: SetId) -> ListSet:
 
 
 async def edit_between(connection: asyncpg.Connection, before: SetId, after: SetId) -> Edit:
-    """The difference between two sets."""
+    """Return the difference between two sets."""
     key = before.digest, after.digest
     found = _edits.get(key)
     if found is None:
@@ -68,7 +71,7 @@ async def edit_between(connection: asyncpg.Connection, before: SetId, after: Set
 
 
 async def edit_since(connection: asyncpg.Connection, digest: str, list_set: ListSet) -> Edit:
-    """The difference between the set that made a stored decision and `list_set`."""
+    """Return the difference between the set that made a stored decision (`digest`) and `list_set`."""
     found = _edits.get((digest, list_set.digest))
     if found is None:
         before = await publications.set_of_digest(connection, digest)

@@ -1,4 +1,4 @@
-"""A proposed list, as a row and as an event. Officers propose by HTTP; changed files propose at the start."""
+"""Store a proposed list and emit its event, for officers (by HTTP) and for changed files (at the start)."""
 
 from datetime import datetime
 

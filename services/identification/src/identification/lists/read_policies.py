@@ -1,6 +1,7 @@
-"""GET /v1/policies: the versions of the lists, and the list in force in an area.
+"""GET /v1/policies and /v1/unpaid-items: read versions of lists, the list in force in an area, and its unpaid items.
 
-Everybody may read a list that is or was in force. A draft is shown to officers, approvers and auditors of its area.
+Every caller may read a list that is or was in force. Officers, approvers, auditors and admins may read the drafts of
+their area.
 """
 
 import datetime as dt
@@ -42,7 +43,7 @@ async def list_policies(
     limit: Limit = 100,
     after: Annotated[str | None, Query(pattern=r"^[0-9a-f]{32}$")] = None,
 ) -> PolicyPageOut:
-    """Every version that is or was in force, and the drafts of your area."""
+    """Lists every version that is or was in force, and the drafts of your area."""
     reads_drafts = caller.role in (*DRAFT_READERS, "admin")
     async with db.reading() as connection:
         areas = await policies.list_draft_areas(connection) if reads_drafts else []
@@ -78,7 +79,7 @@ async def read_policy(
 
 @router.get("/v1/unpaid-items", summary="Items of the lists in force that are not paid")
 async def list_unpaid(db: Db, caller: AnyCaller, division: DivisionCode) -> UnpaidItemsOut:
-    """Items of the lists above the division, of its own list and of the lists inside it, with the reasons."""
+    """Lists the items of the lists above the division, of its own list and of the lists inside it, with the reasons."""
     async with db.reading() as connection:
         lists = (await set_in_force(connection)).lists.by_area
     areas = [area for area in lists if divisions.within(area, division) or divisions.within(division, area)]
@@ -93,7 +94,10 @@ def _is_valid(item: UnpaidItemOut, on: dt.date) -> bool:
 
 
 def _valid_parts(content: dict[str, Any], on: str) -> dict[str, Any]:
-    """The parts of a list that are valid on a day. ISO dates compare as text."""
+    """Return a list (as JSON) with only those versions and rules that are valid on a day.
+
+    `on` and the dates are texts `YYYY-MM-DD`. Floors and deviations stay complete.
+    """
 
     def is_valid(dated: dict[str, Any]) -> bool:
         return dated["valid_from"] <= on and ("valid_to" not in dated or on < dated["valid_to"])

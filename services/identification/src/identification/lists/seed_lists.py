@@ -1,8 +1,8 @@
 """Seed the lists from the files under `contracts/policy`.
 
-On an empty database the files are published if each gives no less than the files above it. A file that gives less,
-without a signed deviation, becomes a proposal; until its publication the lists above it govern. On a database with
-published lists, a changed or new file becomes a proposal. A demonstration also counts example deviations.
+On an empty database, a list is published if it gives no less than the published lists above it, except by a signed
+deviation. Any other list becomes a proposal; the lists above it count until its publication. On an empty database of a
+demonstration, all lists are published. On a database with published lists, a changed or new list becomes a proposal.
 """
 
 import asyncio
@@ -30,7 +30,7 @@ _SEEDER: Final = "contracts/policy"
 
 
 async def seed(database: Database, folder: Path | None = None) -> None:
-    """Runs at every start of every replica. Files whose content was seen before change nothing.
+    """Publish or propose the lists whose files have changed since the last start. Every replica runs this at its start.
 
     Raises PolicyError if a file is not a list.
     """
@@ -53,9 +53,9 @@ async def seed(database: Database, folder: Path | None = None) -> None:
 
 
 def _publishable(lists: Mapping[str, PolicyList], *, demo: bool) -> frozenset[str]:
-    """Areas whose files need no signature: they give everybody at least what the publishable files above them give.
+    """Return the areas whose lists need no signature; in a demonstration, all areas.
 
-    In a demonstration, all areas.
+    Such a list gives every person at least the benefits of the publishable lists above it.
     """
     found: dict[str, PolicyList] = {}
     for area in sorted(lists, key=lambda area: len(divisions.ancestors(area))):

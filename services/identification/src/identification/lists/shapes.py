@@ -1,4 +1,4 @@
-"""Bodies and answers about lists, and their path parameters."""
+"""The forms of HTTP bodies and answers about lists, and their path parameters."""
 
 import datetime as dt
 from typing import Annotated, Any, Final
@@ -36,7 +36,7 @@ class ApprovalOut(BaseModel):
 
 
 class HaltOut(BaseModel):
-    """Why a published version is no longer in force."""
+    """The halt of a published version: time, approver (or `band`) and reason."""
 
     at: dt.datetime
     by: str
@@ -74,7 +74,7 @@ class AreaUnpaidItemOut(UnpaidItemOut):
 
 
 class UnpaidItemsOut(BaseModel):
-    """`more`: the answer is cut off; ask for a smaller division."""
+    """`more`: the answer is incomplete; ask for a smaller division."""
 
     unpaid: list[AreaUnpaidItemOut]
     more: bool
@@ -86,7 +86,8 @@ class PolicyPageOut(BaseModel):
 
 
 class ListInForceOut(BaseModel):
-    """`list` has the form of the files in `contracts/policy`. If `on` is given, it holds only parts valid that day."""
+    """`list` has the form of the files in `contracts/policy`. If `on` is given, it holds only the versions and rules
+    valid that day."""
 
     jurisdiction: str
     version: str
@@ -98,7 +99,7 @@ class ListInForceOut(BaseModel):
 
 
 def show_unpaid(policy_list: PolicyList) -> list[UnpaidItemOut]:
-    """Empty in a demonstration, which also pays examples."""
+    """Return the unpaid items of a list; none in a demonstration, which also pays examples."""
     return [] if settings().demo else [UnpaidItemOut.model_validate(item) for item in unpaid_items(policy_list)]
 
 

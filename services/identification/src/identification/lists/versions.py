@@ -1,4 +1,4 @@
-"""One version of a list, locked or loaded for a caller."""
+"""Lock or load one version of a list for a caller who may see it."""
 
 import asyncpg
 from common.errors import NotFound
@@ -11,23 +11,24 @@ from identification.lists.store.policies import Policy
 
 
 async def lock_version(tx: Tx, version: str, caller: Caller) -> Policy:
-    """Raises NotFound, or NotAllowed outside the caller's area."""
+    """Lock and return a version. Raises NotFound, or NotAllowed outside the caller's area."""
     return _need(await store.lock_policy(tx, version), caller)
 
 
 async def load_version(connection: asyncpg.Connection, version: str, caller: Caller) -> Policy:
-    """Raises NotFound, or NotAllowed outside the caller's area."""
+    """Return a version without a lock. Raises NotFound, or NotAllowed outside the caller's area."""
     return _need(await store.load_policy(connection, version), caller)
 
 
 async def stored_version(tx: Tx, version: str) -> PolicyVersionOut:
-    """The answer about a version after the change of this transaction."""
+    """Return the answer about a version after the changes of this transaction. The version must exist."""
     policy = await store.lock_policy(tx, version)
     assert policy is not None
     return show_version(policy)
 
 
 def _need(policy: Policy | None, caller: Caller) -> Policy:
+    """Return the version if the caller may see it. Raises NotFound or NotAllowed."""
     if policy is None:
         raise NotFound("no such version")
     caller.need_area(policy.jurisdiction)

@@ -1,4 +1,4 @@
-"""The content of a list as JSON, and the digests that identify a list and a set of lists."""
+"""Encode the content of a list as JSON, and compute the digests that identify a list and a set of lists."""
 
 import hashlib
 from collections.abc import Mapping
@@ -24,28 +24,28 @@ class ListSet(NamedTuple):
     lists: Lists
 
     def list_of(self, area: str) -> PolicyList:
-        """The list of an area; an empty list if the area has none."""
+        """Return the list of an area; an empty list if the area has none."""
         return self.lists.by_area.get(area) or PolicyList(jurisdiction=area)
 
 
 def encode_list(policy_list: PolicyList) -> bytes:
-    """The JSON of a list. Equal lists have equal JSON."""
+    """Return the JSON of a list. Equal lists have equal JSON."""
     return msgspec.json.encode(policy_list, order="deterministic")
 
 
 def content_version(policy_list: PolicyList) -> str:
-    """The version of a list: 32 hexadecimal digits of the digest of its content."""
+    """Return the version of a list: 32 hexadecimal digits of the digest of its content."""
     return _digest(encode_list(policy_list), 32)
 
 
 def set_digest(versions: Mapping[str, str], declared: Mapping[str, Any]) -> str:
-    """The digest of a set of lists: versions by area and declared feeds by division."""
+    """Return the digest of a set of lists. `versions`: by area. `declared`: coverage entries by division."""
     coverage = {"coverage": declared} if declared else {}
     return parts_digest({**versions, **coverage})
 
 
 def parts_digest(parts: Mapping[str, Any]) -> str:
-    """16 hexadecimal digits; the order of the parts does not matter."""
+    """Return the digest of named parts: 16 hexadecimal digits. The order of the parts does not matter."""
     return _digest(msgspec.json.encode(parts, order="sorted"), 16)
 
 
@@ -54,7 +54,7 @@ def _digest(content: bytes, digits: int) -> str:
 
 
 def keep(kept: dict[K, V], key: K, value: V, most: int) -> V:
-    """Cache a value and drop the oldest ones above `most`."""
+    """Cache a value and return it. Remove the oldest values, so that `kept` has at most `most` values."""
     while len(kept) >= most:
         del kept[next(iter(kept))]
     kept[key] = value

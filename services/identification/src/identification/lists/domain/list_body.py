@@ -13,7 +13,7 @@ DETAIL_CHARACTERS_MAX: Final = 500
 
 
 def read_list(body: dict[str, Any]) -> PolicyList:
-    """Raises Malformed (`too_deep`, `malformed`) with a pointer to the fault."""
+    """Return the list in the body of a request. Raises Malformed (`too_deep`, `malformed`) with the fault."""
     if _depth(body, LEVELS_MAX + 1) > LEVELS_MAX:
         raise Malformed(f"nested deeper than {LEVELS_MAX} levels", code="too_deep")
     try:
@@ -30,7 +30,7 @@ def _not_a_list(problem: Problem) -> Malformed:
 
 
 def _depth(body: Any, limit: int) -> int:
-    """Levels of objects and arrays, counted up to `limit`."""
+    """Return the number of levels of objects and arrays, counted up to `limit`."""
     level, depth = [body], 0
     while level and depth < limit:
         inner: list[Any] = []
@@ -44,7 +44,7 @@ def _depth(body: Any, limit: int) -> int:
 
 
 def _first_fault(body: dict[str, Any], fault: str) -> Problem:
-    """Read the items one by one, because `fault` of the whole list does not name the item."""
+    """Return the first fault of a list. It reads the items one by one, because the message `fault` names no item."""
     items = body.get("items")
     for code, item in items.items() if isinstance(items, dict) else ():
         try:
@@ -55,7 +55,10 @@ def _first_fault(body: dict[str, Any], fault: str) -> Problem:
 
 
 def _problem(above: str, fault: str) -> Problem:
-    """`fault` has the form of msgspec: `… - at `$.versions[0].citation``."""
+    """Return a fault with its JSON pointer. `above`: the pointer of the examined part.
+
+    `fault` is a message of msgspec: `… - at `$.versions[0].citation``.
+    """
     detail, _, path = fault.partition(" - at `$")
     pointer = re.sub(r"\[(.*?)\]|\.", lambda m: f"/{m.group(1)}" if m.group(1) else "/", path.rstrip("`"))
     return Problem(pointer=above + pointer, code="malformed", detail=detail[:DETAIL_CHARACTERS_MAX])

@@ -24,19 +24,22 @@ class Declaration(NamedTuple):
 
 
 async def upsert_declared(tx: Tx, rows: Sequence[tuple[str, int, bytes, str]]) -> None:
-    """`rows`: (division, version, event as JSON, event id). An older version than the stored one changes nothing."""
+    """Store the newest declaration of each division. A row with an older version than the stored one changes nothing.
+
+    `rows`: (division, version, event as JSON, event id).
+    """
     fresh = [(*row, False) for row in rows]
     await bulk.upsert(tx, CoverageRow, _COLUMNS, fresh, key=("division",), guard="t.version < excluded.version")
 
 
 async def list_waiting(connection: asyncpg.Connection, limit: int) -> list[str]:
-    """Divisions whose newest declaration is not in force yet."""
+    """Return divisions whose newest declaration is not in force yet, at most `limit`."""
     rows = await connection.fetch("SELECT division FROM coverages WHERE NOT applied ORDER BY division LIMIT $1", limit)
     return [row[0] for row in rows]
 
 
 async def lock_waiting(tx: Tx, limit: int) -> list[Declaration]:
-    """Declarations that are not in force yet, locked."""
+    """Lock and return declarations that are not in force yet, at most `limit`."""
     rows = await tx.sql.fetch(
         "SELECT said, event_id FROM coverages WHERE NOT applied ORDER BY division LIMIT $1 FOR UPDATE", limit
     )
@@ -44,11 +47,12 @@ async def lock_waiting(tx: Tx, limit: int) -> list[Declaration]:
 
 
 async def mark_applied(tx: Tx, divisions: Sequence[str]) -> None:
+    """Mark the declarations of some divisions as in force."""
     await tx.sql.execute("UPDATE coverages SET applied = true WHERE division = ANY($1::text[])", divisions)
 
 
 async def load_coverage_at(connection: asyncpg.Connection, seq: int) -> Declared:
-    """The coverage in force after publication `seq`, without withdrawn divisions."""
+    """Return the coverage in force after publication `seq`, without withdrawn divisions."""
     rows = await connection.fetch(
         "SELECT coverage FROM publications WHERE coverage IS NOT NULL AND seq <= $1 ORDER BY seq", seq
     )
@@ -61,7 +65,7 @@ async def load_coverage_at(connection: asyncpg.Connection, seq: int) -> Declared
 async def append_coverage(
     tx: Tx, changed: Mapping[str, Any], *, running_digest: str, declared_at: datetime, event_id: str
 ) -> None:
-    """Put `changed` (feeds by division) in force. The caller holds `locks.lock_lists`.
+    """Put `changed` (feeds by division; None: withdrawn) in force. The caller holds `locks.lock_lists`.
 
     `published_at` is the time of the declaration, but not before the last publication.
     """

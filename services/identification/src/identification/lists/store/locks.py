@@ -1,10 +1,10 @@
-"""Advisory locks on the lists. They end with their transaction."""
+"""Take advisory locks on the lists. A lock ends with its transaction."""
 
 from shell.store.transaction import Tx
 
 
 async def lock_lists(tx: Tx) -> None:
-    """Exclude all deciders and all other publishers.
+    """Wait for all deciders and other publishers, and exclude them.
 
     So every decision by the old lists is stored before the job looks for the people whom new lists touch.
     """

@@ -59,7 +59,10 @@ async def load_policy(connection: asyncpg.Connection, version: str) -> Policy | 
 async def list_policies(
     connection: asyncpg.Connection, draft_areas: Sequence[str], *, state: str | None, after: str | None, limit: int
 ) -> list[Policy]:
-    """Versions that are or were in force, and the drafts of `draft_areas`, sorted by version."""
+    """Return versions that are or were in force, and the drafts of `draft_areas`, sorted by version.
+
+    `state`: only this state; None: all. `after`: the last version of the previous page.
+    """
     rows = await connection.fetch(
         f"""{_POLICY} WHERE ($1::text IS NULL OR state = $1) AND ($2::text IS NULL OR policies.version > $2)
              AND (state NOT IN ('proposed', 'approved') OR policies.jurisdiction = ANY($4::text[]))
@@ -73,7 +76,7 @@ async def list_policies(
 
 
 async def list_draft_areas(connection: asyncpg.Connection) -> list[str]:
-    """Areas with a proposed or approved version."""
+    """Return the areas with a proposed or approved version."""
     rows = await connection.fetch("SELECT DISTINCT jurisdiction FROM policies WHERE state IN ('proposed', 'approved')")
     return [row[0] for row in rows]
 

@@ -1,4 +1,4 @@
-"""SQL of `publications`: the lists in force now and at any earlier time."""
+"""SQL of `publications`: the lists that are or were in force. The number `seq` orders the publications."""
 
 from datetime import datetime
 from typing import Any, Final, NamedTuple
@@ -18,7 +18,7 @@ class SetId(NamedTuple):
 
 
 class Publication(NamedTuple):
-    """A publication of a list. `simulation_id` and `band`: None if the list came from the files."""
+    """A publication of a list. `simulation_id` and `band`: None if the list came from the files or from a halt."""
 
     seq: int
     jurisdiction: str
@@ -36,7 +36,7 @@ class Publication(NamedTuple):
 
 
 class ListInForce(NamedTuple):
-    """`approved_by`: JSON array of subjects. `list`: JSON."""
+    """The list in force in an area. `approved_by`: JSON array of subjects. `list`: JSON."""
 
     version: str
     published_at: datetime
@@ -69,13 +69,13 @@ PUBLICATION: Final = ", ".join(Publication._fields)
 
 
 async def newest_set(connection: asyncpg.Connection) -> SetId:
-    """The set in force; NO_SET before the first publication."""
+    """Return the set in force; NO_SET before the first publication."""
     row = await connection.fetchrow("SELECT seq, running_digest FROM publications ORDER BY seq DESC LIMIT 1")
     return _set_id(row)
 
 
 async def set_known_at(connection: asyncpg.Connection, known_at: datetime) -> SetId:
-    """The set in force at an instant. The first set also counts for the time before the first publication."""
+    """Return the set in force at an instant. The first set also counts for the time before the first publication."""
     row = await connection.fetchrow(
         """SELECT seq, running_digest FROM publications
            WHERE published_at <= greatest($1::timestamptz, (SELECT min(published_at) FROM publications))
@@ -86,7 +86,7 @@ async def set_known_at(connection: asyncpg.Connection, known_at: datetime) -> Se
 
 
 async def set_of_digest(connection: asyncpg.Connection, digest: str) -> SetId:
-    """The newest publication that made this set; NO_SET if none did."""
+    """Return the set with a digest, as made by its newest publication; NO_SET if no publication made it."""
     row = await connection.fetchrow(
         "SELECT seq, running_digest FROM publications WHERE running_digest = $1 ORDER BY seq DESC LIMIT 1", digest
     )
@@ -94,10 +94,11 @@ async def set_of_digest(connection: asyncpg.Connection, digest: str) -> SetId:
 
 
 async def newest_equivalent_set(connection: asyncpg.Connection, digest: str) -> SetId:
-    """The newest set that is known to give the same decision to a person whose decision has this digest.
+    """Return the newest set that is known to leave a person's decision by the set `digest` unchanged.
 
-    Every publication counts up to the first one whose people are not all decided again, because untouched people keep
-    their decision. A halted publication stays open until its people are decided again.
+    A publication is open until all people whom it may touch are decided again. The result is the newest set before the
+    first open publication: a person who still has an older decision was not touched. A halted publication stays open
+    until its people are decided again.
     """
     row = await connection.fetchrow(
         """SELECT seq, running_digest FROM publications WHERE seq = greatest(
@@ -111,7 +112,7 @@ async def newest_equivalent_set(connection: asyncpg.Connection, digest: str) -> 
 
 
 async def set_before(connection: asyncpg.Connection, seq: int) -> SetId:
-    """The set in force before publication `seq`; NO_SET before the first."""
+    """Return the set in force before publication `seq`; NO_SET before the first."""
     row = await connection.fetchrow(
         "SELECT seq, running_digest FROM publications WHERE seq < $1 ORDER BY seq DESC LIMIT 1", seq
     )
@@ -127,7 +128,7 @@ def _set_id(row: Any) -> SetId:
 
 
 async def load_lists_at(connection: asyncpg.Connection, seq: int) -> dict[str, StoredList]:
-    """The lists in force after publication `seq`, by area."""
+    """Return the lists in force after publication `seq`, by area."""
     rows = await connection.fetch(
         """SELECT DISTINCT ON (p.jurisdiction) p.jurisdiction, p.version, policies.list
            FROM publications p JOIN policies USING (version)
@@ -138,7 +139,7 @@ async def load_lists_at(connection: asyncpg.Connection, seq: int) -> dict[str, S
 
 
 async def versions_in_force(connection: asyncpg.Connection) -> dict[str, str]:
-    """Version by area."""
+    """Return the version in force by area."""
     rows = await connection.fetch(
         """SELECT DISTINCT ON (jurisdiction) jurisdiction, version FROM publications WHERE jurisdiction IS NOT NULL
            ORDER BY jurisdiction, seq DESC"""
@@ -156,7 +157,7 @@ async def load_list_in_force(connection: asyncpg.Connection, jurisdiction: str) 
 
 
 async def load_earlier_list(connection: asyncpg.Connection, publication: Publication) -> EarlierList | None:
-    """The last other list of the area that was in force before `publication` and was not halted."""
+    """Return the last other list of the area that was in force before `publication` and was not halted."""
     row = await connection.fetchrow(
         """SELECT p.version, p.approved_by, policies.list FROM publications p JOIN policies USING (version)
            WHERE p.jurisdiction = $1 AND p.seq < $2 AND p.version <> $3 AND p.halted_at IS NULL
@@ -177,7 +178,7 @@ async def newest_publication_of(connection: asyncpg.Connection, version: str) ->
 
 
 async def lock_publication_in_force(tx: Tx, version: str) -> Publication | None:
-    """The publication by which a version is in force now."""
+    """Lock and return the publication by which a version is in force now; None: it is not in force."""
     row = await tx.sql.fetchrow(
         f"""SELECT {PUBLICATION} FROM publications p WHERE version = $1
              AND seq = (SELECT max(seq) FROM publications WHERE jurisdiction = p.jurisdiction) FOR UPDATE""",  # noqa: S608
@@ -187,7 +188,7 @@ async def lock_publication_in_force(tx: Tx, version: str) -> Publication | None:
 
 
 async def load_watched(connection: asyncpg.Connection, seq: int) -> Publication | None:
-    """The publication, if its effect is still compared with its simulation."""
+    """Return the publication `seq` if its effect is still compared with its simulation, else None."""
     row = await connection.fetchrow(f"SELECT {PUBLICATION} FROM publications WHERE seq = $1 AND watched", seq)  # noqa: S608
     return _publication(row)
 
@@ -203,7 +204,10 @@ async def append_publication(
     event_id: str,
     signed: Signed | None,
 ) -> None:
-    """The caller holds `locks.lock_lists`."""
+    """Store a publication, which puts a version in force in its area. The caller holds `locks.lock_lists`.
+
+    `approved_by`: JSON array of subjects. `signed`: None if the list came from the files or from a halt.
+    """
     versions = await versions_in_force(tx.sql) | {jurisdiction: version}
     declared = await load_coverage_at(tx.sql, (await newest_set(tx.sql)).seq)
     await tx.sql.execute(
@@ -238,7 +242,7 @@ async def halt_publication(tx: Tx, seq: int, *, at: datetime, by: str, reason: s
 
 
 async def digests_after(connection: asyncpg.Connection, seq: int) -> set[str]:
-    """Digests of the sets that came into force after publication `seq`."""
+    """Return the digests of the sets that came into force after publication `seq`."""
     return {row[0] for row in await connection.fetch("SELECT running_digest FROM publications WHERE seq > $1", seq)}
 
 

@@ -8,12 +8,13 @@ from shell.store.transaction import Tx
 
 
 async def load_seeded(connection: asyncpg.Connection) -> dict[str, str]:
-    """Version by area."""
+    """Return by area the version of its files at the last start."""
     rows = await connection.fetch("SELECT jurisdiction, version FROM seeded_lists")
     return dict(tuple(row) for row in rows)
 
 
 async def save_seeded(tx: Tx, versions: Mapping[str, str], seen_at: datetime) -> None:
+    """Store by area the version of its files."""
     await tx.sql.execute(
         """INSERT INTO seeded_lists (jurisdiction, version, seen_at)
            SELECT *, $3 FROM unnest($1::text[], $2::text[])
