@@ -1,4 +1,8 @@
-"""Job: when all people of a watched list are decided again, compare the whole with its simulation and end the watch."""
+"""Job: end the watch of a published list when all people whom it touches are decided again.
+
+A watch compares the effect of a published list with its signed simulation. The job makes the last comparison, of all
+people.
+"""
 
 from datetime import timedelta
 
@@ -14,9 +18,10 @@ from identification.settings import BandSettings
 
 
 async def close_watches(database: Database) -> int:
-    """One bounded step; returns the number of ended watches.
+    """End the watches whose people are all decided again; return their number.
 
-    Without any, it removes the simulated changes of single people of a simulation that is too old to be signed.
+    If there is none, clean one simulation that is too old to be signed: remove its simulated changes of single people.
+    Then return the number of cleaned simulations.
     """
     async with database.reading() as connection:
         done = await watches.list_done(connection)
@@ -26,6 +31,7 @@ async def close_watches(database: Database) -> int:
 
 
 async def _close(database: Database, publication: Publication) -> None:
+    """End one watch. If the list is in force and its effect leaves the band, halt it."""
     async with database.transaction() as tx:
         await locks.lock_lists(tx)
         in_force = await publications.versions_in_force(tx.sql)

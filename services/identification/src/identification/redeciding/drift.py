@@ -1,4 +1,4 @@
-"""Drift: compare the effect of a published list with its signed simulation while people are decided again.
+"""Compare the effect of a published list with its signed simulation while people are decided again.
 
 Every step is checked before it is stored, so no decision outside the band (the permitted difference) is emitted. At the
 end, all people are checked together. The comparison covers the same people and the effect of this list only. After
@@ -49,8 +49,11 @@ class _Sides(NamedTuple):
 async def watch_step(
     tx: Tx, seq: int, decided: Sequence[Decided], live_ids: Collection[str], in_force: ListSet
 ) -> None:
-    """Check one step. Raises LeftBand. `seq`: the publication of this step. `live_ids`: people of the step who were
-    already decided again after a live change."""
+    """Store the figures of one step and check the sum of all steps. Raises LeftBand.
+
+    `seq`: the publication of the step. `decided`: people of the step who are decided again. `live_ids`: people of the
+    step whom a live change has already decided by the lists `in_force`.
+    """
     publication = await publications.load_watched(tx.sql, seq)
     if publication is None or in_force.versions.get(publication.jurisdiction) != publication.version:
         return  # a replaced list has no effect any more
@@ -72,6 +75,7 @@ async def watch_end(tx: Tx, publication: Publication) -> None:
 
 
 def _need_in_band(publication: Publication, figures: WatchedFigures) -> None:
+    """Raise LeftBand if the figures leave the band of a publication."""
     assert publication.band is not None
     found = outside(figures.live, figures.simulated, _tolerance(publication.band))
     if found:
@@ -81,7 +85,7 @@ def _need_in_band(publication: Publication, figures: WatchedFigures) -> None:
 async def _figures(
     tx: Tx, publication: Publication, decided: Sequence[Decided], live_people: Sequence[Person], in_force: ListSet
 ) -> Figures:
-    """The effect of this publication alone on these people."""
+    """Return the effect of this publication alone on these people."""
     sides = await _sides(tx, publication)
     alone = sides.after.digest == in_force.digest and len(await parts.open_redecisions(tx.sql)) == 1
     total = Figures()
@@ -103,12 +107,13 @@ async def _sides(tx: Tx, publication: Publication) -> _Sides:
 
 
 def _effect_of_step(person: Person, now: EntitlementsDecided, window: Window) -> Figures:
-    """The effect on one person. Only this list may differ between the stored decision and `now`."""
+    """Return the effect on one person. Only this list may differ between the stored decision and `now`."""
     stored = decision_of(person)
     return figures_of(stored.entitlements if stored else (), now.entitlements, window, now.died_on)
 
 
 def _effect_of_list(person: Person, sides: _Sides) -> Figures:
+    """Return the effect on one person, decided by the lists before and after the publication."""
     inputs = inputs_of(person)
     if inputs is None:
         return Figures()

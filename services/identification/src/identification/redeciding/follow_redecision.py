@@ -1,4 +1,4 @@
-"""GET /v1/policies/{version}/redecision: the progress of deciding again the people whom a published list touches."""
+"""GET /v1/policies/{version}/redecision: read the progress of deciding again the people whom a list touches."""
 
 import datetime as dt
 from typing import Annotated
@@ -37,7 +37,7 @@ async def follow_redecision(
     db: Db,
     caller: Annotated[Caller, Depends(require(*DRAFT_READERS))],
 ) -> RedecisionOut:
-    """Of the newest publication of this version, in your area."""
+    """Shows the progress of the newest publication of this version. The list must be of your area."""
     async with db.reading() as connection:
         progress = await store.load_progress(connection, version)
     if progress is None:

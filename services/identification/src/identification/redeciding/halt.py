@@ -26,7 +26,8 @@ log = logging.getLogger(__name__)
 
 
 class HaltReason(NamedTuple):
-    """`by`: the subject of the approver, or "band". `live`: the effect, if the steps in the database do not hold it."""
+    """The reason of a halt. `by`: the subject of the approver, or "band". `live`: the effect; None: the sum of the
+    stored steps."""
 
     kind: Literal["band", "approver"]
     by: str
@@ -43,12 +44,15 @@ class _Before(NamedTuple):
 
 
 async def halt_by_band(tx: Tx, left: LeftBand) -> None:
-    """The caller holds `locks.lock_lists`."""
+    """Halt a list whose effect has left the band. The caller holds `locks.lock_lists`."""
     await halt(tx, left.version, HaltReason("band", "band", left.text, left.live), clock.now())
 
 
 async def halt(tx: Tx, version: str, reason: HaltReason, now: datetime) -> None:
-    """The caller holds `locks.lock_lists`. Raises Conflict (`not_running`, `nothing_before`)."""
+    """Halt the list in force with a version, and put the list before it in force. The caller holds `locks.lock_lists`.
+
+    Raises Conflict (`not_running`, `nothing_before`).
+    """
     publication = await publications.lock_publication_in_force(tx, version)
     if publication is None:
         raise Conflict("this list is not in force", code="not_running")
@@ -83,7 +87,7 @@ def _emit(tx: Tx, publication: Publication, before: _Before, reason: HaltReason,
 
 
 async def _list_before(tx: Tx, publication: Publication, now: datetime) -> _Before:
-    """The list that comes into force again.
+    """Return the list that comes into force again.
 
     An area whose first list was proposed had no own list before, so the empty list comes into force. A first list from
     the files has no list before it; raises Conflict (`nothing_before`).

@@ -36,10 +36,11 @@ BUSY_ROWS: Final = 500  # waiting in the outbox
 
 
 class _Step(NamedTuple):
-    """`decided`: people whose rows are unchanged since they were read. `changed`: those with a new decision.
+    """The result of deciding some people again.
 
-    `live_ids`: people whom a live change has already decided by the lists in force. `moved`: ids of people whose rows
-    changed meanwhile; they belong to the next step.
+    `decided`: people whose rows are unchanged since they were read. `changed`: those with a new decision. `live_ids`:
+    people whom a live change has already decided by the lists in force. `moved`: ids of people whose rows have changed
+    since they were read; they belong to the next step.
     """
 
     decided: list[Decided]
@@ -49,11 +50,11 @@ class _Step(NamedTuple):
 
 
 async def redecide_people(database: Database, people_max: int = PEOPLE_MAX, lines_max: int = LINES_MAX) -> int:
-    """One bounded step; returns the number of lines or people handled.
+    """Do one bounded step: find touched people, or decide some of them, or close finished publications.
 
-    While live events wait in the outbox, it takes a small step and returns 0, so that it pauses: live events come
-    first, and the job still makes progress. A step that would leave the band around the list's simulation is not
-    stored; the list is halted instead.
+    Return the number of lines of traits examined or of people handled. While live events wait in the outbox, the job
+    takes a small step and returns 0, so that it pauses. So live events come first, and the job still makes progress. A
+    step that would leave the band around the list's simulation is not stored; the list is halted instead.
     """
     async with database.reading() as connection:
         if not await publications.any_redecision_open(connection):
@@ -66,7 +67,7 @@ async def redecide_people(database: Database, people_max: int = PEOPLE_MAX, line
 
 
 async def _select(database: Database, lines_max: int) -> int:
-    """Find more of the people whom the oldest publication may touch."""
+    """Find more of the people whom the oldest publication may touch; return the number of lines of traits examined."""
     async with database.transaction() as tx:
         selection = await store.next_selection(tx)
         if selection is None:
@@ -84,7 +85,7 @@ async def _select(database: Database, lines_max: int) -> int:
 
 
 async def _touched(edit: Edit, lines: Sequence[str]) -> list[str]:
-    """The lines of traits that the edit may touch."""
+    """Return the lines of traits that the edit may touch."""
     touched = []
     for n, line in enumerate(lines):
         if edit.touches(line):
@@ -106,7 +107,7 @@ def _area_text(edit: AreaEdit) -> str:
 
 
 async def _redecide(database: Database, people_max: int) -> int:
-    """Decide some people of the oldest part that no other process works on."""
+    """Decide some people of the oldest part that no other process works on; return their number."""
     async with database.transaction() as tx:
         list_set = await share_set_in_force(tx)
         part = await store.take_part(tx)
@@ -145,7 +146,7 @@ async def _decide(tx: Tx, person_ids: Sequence[str], correlation_id: str, list_s
 
 
 async def _divide(tx: Tx, cases: Sequence[Case], list_set: ListSet) -> tuple[list[Case], list[Case]]:
-    """Cases that certainly keep their decision, by the edited items alone, and the others."""
+    """Return the cases that certainly keep their decision, by the edited items alone, and all other cases."""
     digests = {case.person.policy_digest for case in cases}
     edits = {digest: await edit_since(tx.sql, digest, list_set) for digest in digests}
     kept, open_ = list[Case](), list[Case]()
@@ -164,6 +165,7 @@ async def _lock(tx: Tx, people: Sequence[Person]) -> set[str]:
 
 
 async def _halt(database: Database, left: LeftBand) -> None:
+    """Halt the list that left the band, if it is still in force."""
     async with database.transaction() as tx:
         await locks.lock_lists(tx)
         if (await publications.versions_in_force(tx.sql)).get(left.area) == left.version:
@@ -171,6 +173,7 @@ async def _halt(database: Database, left: LeftBand) -> None:
 
 
 async def _close(database: Database) -> int:
+    """Close the publications whose people are all decided; return 0, because nothing is left to do."""
     async with database.transaction() as tx:
         await store.close_done(tx, clock.now())
     return 0

@@ -1,4 +1,4 @@
-"""Checks before a version is signed or published: soundness, valid simulations, and signatures that still count."""
+"""Check a version before it is signed or published: soundness, valid simulations, and signatures that still count."""
 
 import asyncio
 from collections.abc import Sequence
@@ -22,9 +22,10 @@ from identification.simulating.valid_simulations import valid_simulations
 
 
 async def check_soundness(db: Db, version: str, caller: Caller) -> SetId:
-    """The set of lists with which this version is sound. Raises what `need_sound` and `lock_version` raise.
+    """Check that a version is sound together with the lists in force, and return this set of lists.
 
-    The proof may take a second, so it holds no lock and runs in a thread.
+    A published version is not checked again. Raises what `need_sound` and `lock_version` raise. The proof may take a
+    second, so it holds no lock and runs in a thread.
     """
     async with db.transaction() as tx:
         policy = await lock_version(tx, version, caller)
@@ -37,13 +38,13 @@ async def check_soundness(db: Db, version: str, caller: Caller) -> SetId:
 
 
 async def load_valid_simulations(tx: Tx, policy: Policy) -> list[str]:
-    """The simulations of a version that may be signed now. Raises Conflict as `valid_simulations`."""
+    """Return the ids of simulations of a version that may be signed now. Raises Conflict as `valid_simulations`."""
     in_force = await set_in_force(tx.sql)
     return await valid_simulations(tx.sql, in_force, decode_list(policy.list), policy.version, clock.now())
 
 
 def valid_approvals(policy: Policy, simulations: Sequence[str]) -> list[dict[str, Any]]:
-    """The signatures for one of these simulations (see `PolicyRow.approvals`)."""
+    """Return the signatures of a version for any of these simulations (form: `PolicyRow.approvals`)."""
     approvals = msgspec.json.decode(policy.approvals)
     return [approval for approval in approvals if approval["simulation_id"] in simulations]
 

@@ -28,8 +28,9 @@ router = APIRouter(tags=["policies"])
 async def approve_policy(
     version: Version, db: Db, caller: Annotated[Caller, Depends(require("approver"))]
 ) -> PolicyVersionOut:
-    """Two different approvers make a list `approved`. Both sign a simulation against the lists in force; a signature of
-    an older one no longer counts. The proposer cannot sign. Signing twice changes nothing."""
+    """Signs a proposed list. It is `approved` when two different approvers have signed it. Both sign a simulation
+    against the lists in force; a signature of an older simulation does not count. The proposer cannot sign. A second
+    signature of one approver changes nothing."""
     await check_soundness(db, version, caller)
     async with db.transaction() as tx:
         policy = await lock_version(tx, version, caller)
@@ -42,6 +43,7 @@ async def approve_policy(
 
 
 async def _sign(tx: Tx, policy: Policy, caller: Caller) -> None:
+    """Add the caller's signature of the newest valid simulation. Raises Conflict."""
     simulations = await load_valid_simulations(tx, policy)
     approvals = valid_approvals(policy, simulations)
     if any(approval["by"] == caller.subject for approval in approvals):

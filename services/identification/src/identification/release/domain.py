@@ -1,4 +1,4 @@
-"""Soundness of a proposed list: it has no fault, and nobody gets less by it than by the lists above it."""
+"""Check that a proposed list is sound: it has no fault, and nobody gets less by it than by the lists above it."""
 
 from collections.abc import Mapping
 from typing import Final
@@ -22,11 +22,11 @@ def need_sound(
     *,
     demo: bool,
 ) -> None:
-    """`lists`: the lists in force by area. Warnings pass. Deviations of the proposed list permit a shortfall; example
-    deviations do so only in a demonstration (`demo`).
+    """Check that a proposed list is sound. `lists`: the lists in force by area. Warnings are allowed.
 
-    Raises Malformed (`policy_faulty`) with the faults, or Conflict (`narrower_than_above`) with the shortfalls and, as
-    `counter_examples`, people who would get less.
+    A shortfall is a benefit that is less than by the lists above. Deviations of the proposed list permit it; example
+    deviations do so only in a demonstration (`demo`). Raises Malformed (`policy_faulty`) with the faults. Raises
+    Conflict (`narrower_than_above`) with the shortfalls and, as `counter_examples`, people who would get less.
     """
     _need_faultless(proposed, lists)
     inclusion = prove_inclusion(proposed, lists_above(proposed.jurisdiction, lists), coverage=coverage, demo=demo)

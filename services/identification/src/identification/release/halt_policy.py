@@ -25,8 +25,8 @@ class HaltIn(Body):
 async def halt_policy(
     version: Version, body: HaltIn, db: Db, caller: Annotated[Caller, Depends(require("approver"))]
 ) -> PolicyVersionOut:
-    """The list before it comes into force again, and the touched people are decided again. One signature is enough,
-    because going back is safe. To publish the halted list again, propose, simulate and sign it anew."""
+    """Puts the list before it in force again; the touched people are decided again. One approver is enough, because a
+    halt only restores the state before. To publish the halted list again, propose, simulate and sign it again."""
     async with db.transaction() as tx:
         await locks.lock_lists(tx)
         policy = await lock_version(tx, version, caller)

@@ -30,7 +30,7 @@ async def propose_policy(
     caller: Annotated[Caller, Depends(require("officer"))],
     creation: Creates,
 ) -> PolicyVersionOut:
-    """The version is the digest of the content, so proposing the same list twice is one proposal."""
+    """Stores the list as a proposal. Its version is the digest of its content, so equal lists are one proposal."""
     policy_list, now = read_list(body), clock.now()
     caller.need_area(policy_list.jurisdiction)
     version = content_version(policy_list)

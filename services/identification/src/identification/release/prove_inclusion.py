@@ -1,4 +1,4 @@
-"""GET /v1/inclusion: whether a list in force gives everybody at least what the lists above it give."""
+"""GET /v1/inclusion: check whether a list in force gives every person at least the benefits of the lists above it."""
 
 import asyncio
 from typing import Annotated
@@ -27,7 +27,7 @@ async def inclusion(
         DivisionCode | None, Query(description="leave out the lists between; by default the nearest count")
     ] = None,
 ) -> InclusionOut:
-    """The lists in force, for every possible person and every day."""
+    """Compares the lists in force, for every possible person and every day."""
     if parent is not None and parent not in divisions.ancestors(child):
         raise BadRequest(f"{parent} does not lie above {child}", code="not_above")
     async with db.reading() as connection:

@@ -1,7 +1,7 @@
 """POST /v1/policies/{version}/publish: an approver puts an approved list in force.
 
-A list cannot be published if it is faulty, if it gives less than the lists above it (`identification.release.domain`),
-or without a valid simulation (`identification.simulating.valid_simulations`).
+A list cannot be published if it is faulty or gives less than the lists above it (`identification.release.domain`). It
+needs a valid simulation (`identification.simulating.valid_simulations`).
 """
 
 import asyncio
@@ -46,8 +46,9 @@ router = APIRouter(tags=["policies"])
 async def publish_policy(
     version: Version, db: Db, caller: Annotated[Caller, Depends(require("approver"))]
 ) -> PublishedOut:
-    """The touched people are decided again in the background. If the effect leaves the band around the simulation, the
-    list is halted. Soundness is checked again, because the lists above may have changed since the signatures."""
+    """Puts an approved list in force. The touched people are decided again in the background. If the effect leaves the
+    band around the simulation, the list is halted. The checks of the list run again, because the lists above may have
+    changed since the signatures."""
     sound_with = await check_soundness(db, version, caller)
     async with db.transaction() as tx:
         await locks.lock_lists(tx)
@@ -68,7 +69,10 @@ async def publish_policy(
 
 
 async def _need_publishable(tx: Tx, policy: Policy, sound_with: SetId) -> Sequence[Mapping[str, Any]]:
-    """The signatures that count. Raises Conflict."""
+    """Check that a version may be published, and return the signatures that count. Raises Conflict.
+
+    `sound_with`: the set of lists with which the version is sound.
+    """
     if policy.state != "approved":
         raise Conflict(f"the list is {policy.state}; two approvers must sign it first", code="not_approved")
     await _need_settled(tx, policy.jurisdiction)
@@ -81,9 +85,10 @@ async def _need_publishable(tx: Tx, policy: Policy, sound_with: SetId) -> Sequen
 
 
 async def _need_settled(tx: Tx, area: str) -> None:
-    """Raises Conflict (`still_deciding`) while people of the area are decided again because of another list.
+    """Check that no people of the area are still to be decided again because of another list.
 
-    Otherwise they would get the effect of this list unwatched.
+    Raises Conflict (`still_deciding`). Without this check, the effect of this list on those people would not be
+    compared with its simulation.
     """
     for other, version in await open_redecisions(tx.sql):
         if divisions.within(other, area) or divisions.within(area, other):
@@ -92,14 +97,14 @@ async def _need_settled(tx: Tx, area: str) -> None:
 
 
 def _band() -> str:
-    """JSON of the tolerance in force now."""
+    """Return JSON of the tolerance that the settings give."""
     limits = BandSettings()
     tolerance = Tolerance(limits.band_people, limits.band_fen, limits.band_permille)
     return msgspec.json.encode(tolerance).decode()
 
 
 async def _narrower_below(db: Db, jurisdiction: str) -> list[ShortfallOut]:
-    """Shortfalls of the lists of smaller areas, against the lists in force now."""
+    """Return the shortfalls of the lists of smaller areas, compared with the lists in force now."""
     async with db.reading() as connection:
         lists = (await set_in_force(connection)).lists
     inclusions = await asyncio.to_thread(

@@ -1,4 +1,4 @@
-"""GET /v1/policies/{version}/review: the changes of a list and its checks, for those who sign it."""
+"""GET /v1/policies/{version}/review: show the changes of a list and its checks to the approvers who sign it."""
 
 import asyncio
 from typing import Annotated, NamedTuple
@@ -53,7 +53,7 @@ class _Findings(NamedTuple):
 async def review_policy(
     version: Version, db: Db, caller: Annotated[Caller, Depends(require(*DRAFT_READERS))]
 ) -> ReviewOut:
-    """Of a list of your area. It takes about a second."""
+    """Shows the changes and the checks of a list of your area. It takes about a second."""
     async with db.reading() as connection:
         policy = await load_version(connection, version, caller)
         in_force = await set_in_force(connection)
@@ -73,7 +73,7 @@ async def review_policy(
 
 
 async def _before(connection: asyncpg.Connection, policy: Policy, in_force: ListSet) -> _Before:
-    """For a draft the list in force, for a published list the list that it replaced."""
+    """Return the list to compare with: for a draft the list in force, for a published list the one that it replaced."""
     area = policy.jurisdiction
     if policy.state in ("proposed", "approved"):
         return _Before(in_force.versions.get(area), in_force.list_of(area))
@@ -97,6 +97,7 @@ async def _signable(
 
 
 def _examine(proposed: PolicyList, before: PolicyList, in_force: Lists) -> _Findings:
+    """Return the changes from `before` to the proposed list, its faults, and its comparison with the lists above."""
     area, lists = proposed.jurisdiction, in_force.by_area
     faults = lint({**lists, area: proposed}, areas=[area])
     inclusion = prove_inclusion(proposed, lists_above(area, lists), coverage=in_force.coverage, demo=settings().demo)

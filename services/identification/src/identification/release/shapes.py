@@ -1,4 +1,4 @@
-"""Bodies and answers of proposing, reviewing, publishing and halting a list."""
+"""The forms of HTTP answers about proposing, reviewing, publishing and halting a list."""
 
 import datetime as dt
 from typing import Any, Literal

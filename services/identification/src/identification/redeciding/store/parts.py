@@ -1,4 +1,4 @@
-"""SQL of re-decisions: the people whom a publication touches, divided into parts, and the progress."""
+"""SQL of redecisions: the people whom a publication touches, divided into parts, and the progress."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -12,7 +12,7 @@ from identification.lists.store.publications import SetId
 
 PART_MAX: Final = 500  # people; a constraint of the table has the same limit
 _SELECTING: Final = "SELECT pg_try_advisory_xact_lock(hashtext('identification.selecting'))"
-# Jumps from one line of traits to the next in the index, however many people share each.
+# The index finds each distinct line of traits in one step, however many people share the line.
 _LINES: Final = """
 WITH RECURSIVE lines AS (
   (SELECT traits, 1 AS n FROM persons WHERE traits > $1 ORDER BY traits LIMIT 1)
@@ -60,7 +60,7 @@ class Part(NamedTuple):
 
 
 class Progress(NamedTuple):
-    """Counts of people (see `PublicationRow`)."""
+    """The progress of a publication: counts of people and times (see `PublicationRow`)."""
 
     version: str
     jurisdiction: str
@@ -73,14 +73,15 @@ class Progress(NamedTuple):
 
 
 class OpenRedecision(NamedTuple):
-    """`version`: "coverage" for a change of coverage, which may touch people anywhere in the nation."""
+    """A publication whose people are not all decided again. `version`: "coverage" for a change of coverage, which may
+    touch people anywhere in the nation."""
 
     jurisdiction: str
     version: str
 
 
 async def next_selection(tx: Tx) -> Selection | None:
-    """The oldest publication whose people are not all found. None also if another process works on it."""
+    """Lock and return the oldest publication whose people are not all found. None also if another process has it."""
     if not await tx.sql.fetchval(_SELECTING):
         return None
     row = await tx.sql.fetchrow(
@@ -93,7 +94,7 @@ async def next_selection(tx: Tx) -> Selection | None:
 
 
 async def list_traits_after(tx: Tx, after: str, limit: int) -> list[str]:
-    """The distinct lines of traits of all people, sorted."""
+    """Return the distinct lines of traits above the line `after`, sorted, at most `limit`."""
     return [row[0] for row in await tx.sql.fetch(_LINES, after, limit)]
 
 
@@ -104,6 +105,7 @@ async def add_parts(tx: Tx, seq: int, lines: Sequence[str]) -> int:
 
 
 async def move_selection(tx: Tx, seq: int, *, after: str | None, touched: int, done_at: datetime | None) -> None:
+    """Store the progress of a selection. `after`: the last line examined. `touched`: how many more people are found."""
     await tx.sql.execute(
         """UPDATE publications SET selected_after = coalesce($2, selected_after), selected_at = $4,
              people_touched = people_touched + $3 WHERE seq = $1""",
@@ -115,7 +117,7 @@ async def move_selection(tx: Tx, seq: int, *, after: str | None, touched: int, d
 
 
 async def take_part(tx: Tx) -> Part | None:
-    """The oldest part that no other process works on, locked."""
+    """Lock and return the oldest part that no other process works on; None: no such part."""
     row = await tx.sql.fetchrow(
         """SELECT r.part, r.publication, r.people_ids, p.event_id
            FROM redecisions r JOIN publications p ON p.seq = r.publication
@@ -125,7 +127,7 @@ async def take_part(tx: Tx) -> Part | None:
 
 
 async def move_part(tx: Tx, part: int, *, left: Sequence[str], people: int, people_changed: int) -> None:
-    """`left`: people still to decide. `people`, `people_changed`: how many more are done."""
+    """Store the progress of a part. `left`: people still to decide. `people`, `people_changed`: how many are added."""
     await tx.sql.execute(
         """UPDATE redecisions SET people_ids = $2, people = people + $3, people_changed = people_changed + $4
            WHERE part = $1""",
@@ -154,7 +156,7 @@ async def close_done(tx: Tx, done_at: datetime) -> None:
 
 
 async def open_redecisions(connection: asyncpg.Connection) -> list[OpenRedecision]:
-    """Publications whose people are not all decided again, at most 100."""
+    """Return publications whose people are not all decided again, oldest first, at most 100."""
     rows = await connection.fetch(
         """SELECT coalesce(jurisdiction, $1), coalesce(version, 'coverage') FROM publications
            WHERE redecided_at IS NULL ORDER BY seq LIMIT 100""",
@@ -164,6 +166,6 @@ async def open_redecisions(connection: asyncpg.Connection) -> list[OpenRedecisio
 
 
 async def load_progress(connection: asyncpg.Connection, version: str) -> Progress | None:
-    """Of the newest publication of a version."""
+    """Return the progress of the newest publication of a version; None: it was never published."""
     row = await connection.fetchrow(_PROGRESS, version)
     return Progress._make(row) if row else None

@@ -24,7 +24,7 @@ class WatchedFigures(NamedTuple):
 
 
 async def simulated_for(connection: asyncpg.Connection, simulation_id: str, person_ids: Sequence[str]) -> Figures:
-    """The simulated effect on these people."""
+    """Return the simulated effect on these people."""
     row = await connection.fetchrow(
         f"SELECT {_SUMS} FROM simulated_changes WHERE simulation_id = $1 AND person_id = ANY($2::uuid[])",  # noqa: S608
         simulation_id,
@@ -34,6 +34,7 @@ async def simulated_for(connection: asyncpg.Connection, simulation_id: str, pers
 
 
 async def simulated_in_all(connection: asyncpg.Connection, simulation_id: str) -> Figures:
+    """Return the simulated effect on all people."""
     row = await connection.fetchrow(
         f"SELECT {_SUMS} FROM simulated_changes WHERE simulation_id = $1",  # noqa: S608
         simulation_id,
@@ -42,6 +43,7 @@ async def simulated_in_all(connection: asyncpg.Connection, simulation_id: str) -
 
 
 async def append_step(tx: Tx, publication: int, figures: WatchedFigures) -> None:
+    """Store the figures of one step of deciding people again."""
     await tx.sql.execute(
         """INSERT INTO watched_steps (publication, people_changed, raised_fen, cut_fen, people_simulated,
              raised_simulated_fen, cut_simulated_fen) VALUES ($1, $2, $3, $4, $5, $6, $7)""",
@@ -52,12 +54,13 @@ async def append_step(tx: Tx, publication: int, figures: WatchedFigures) -> None
 
 
 async def sum_steps(connection: asyncpg.Connection, publication: int) -> WatchedFigures:
+    """Return the sums over all stored steps of a publication."""
     row = await connection.fetchrow(f"SELECT {_STEP_SUMS} FROM watched_steps WHERE publication = $1", publication)  # noqa: S608
     return WatchedFigures(Figures(*row[:3]), Figures(*row[3:]))
 
 
 async def list_done(connection: asyncpg.Connection) -> list[Publication]:
-    """Watched publications without people left to decide again; at most 10."""
+    """Return watched publications whose people are all decided again, oldest first, at most 10."""
     rows = await connection.fetch(
         f"SELECT {PUBLICATION} FROM publications WHERE watched AND redecided_at IS NOT NULL ORDER BY seq LIMIT 10"  # noqa: S608
     )
@@ -65,7 +68,7 @@ async def list_done(connection: asyncpg.Connection) -> list[Publication]:
 
 
 async def end_watch(tx: Tx, seq: int) -> None:
-    """Remove the steps, and the simulated changes of single people."""
+    """End the watch of a publication. Remove its steps, and the simulated changes of single people."""
     await tx.sql.execute(
         """WITH ended AS (UPDATE publications SET watched = false WHERE seq = $1 RETURNING seq, simulation_id),
            gone AS (DELETE FROM watched_steps WHERE publication = (SELECT seq FROM ended))
@@ -75,9 +78,9 @@ async def end_watch(tx: Tx, seq: int) -> None:
 
 
 async def remove_old_changes(tx: Tx, before: datetime) -> int:
-    """Remove simulated changes of one simulation requested before `before`; returns the number of simulations, 0 or 1.
+    """Remove the simulated changes of one simulation requested before `before`; return the number of simulations.
 
-    Simulations of watched publications keep theirs.
+    The simulation of a watched publication keeps its changes.
     """
     rows = await tx.sql.fetch(
         """WITH old AS (
