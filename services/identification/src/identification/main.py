@@ -1,4 +1,4 @@
-"""identification: facts and ability results in, timelines of entitlements with reasons out."""
+"""identification: decide and explain every person's entitlements, from facts, ability results and lists."""
 
 from common.events import AbilitiesDetermined, CoverageDeclared, PersonFactsRecorded
 from shell.jobs import Job

@@ -10,8 +10,8 @@ from sqlmodel import SQLModel
 class PersonRow(SQLModel, table=True):
     """One person with the newest inputs and the newest decision.
 
-    `version`: of the decision (0: none yet). `decision`: the JSON of `EntitlementsDecided` without causes, as at the
-    head of the topic. `traits`: everything by which lists can distinguish this person (`rules.deciding.traits`); NULL
+    `version`: of the decision (0: none yet). `decision`: the JSON of `EntitlementsDecided` without causes, as in the
+    newest message. `traits`: everything by which lists can distinguish this person (`rules.deciding.traits`); NULL
     if no list can decide anything. `policy_digest`: the set of lists that decided; a newer set in force may leave the
     decision unchanged. `merged_into`: the surviving person. `others`: JSON of the inputs stored under other identities
     of the same human. `next_edge_on`: the first day whose starts and ends are not emitted yet.

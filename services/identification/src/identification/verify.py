@@ -1,4 +1,4 @@
-"""Checks of the stored decisions. Each must equal the decision from the stored inputs, made from scratch."""
+"""Check the stored decisions. Each must equal a new decision from the stored inputs."""
 
 from datetime import date
 from typing import Final
@@ -21,7 +21,10 @@ FAULTS_MAX: Final = 100
 
 
 async def check(database: Database, today: date) -> list[str]:
-    """At most FAULTS_MAX sentences, people by their surrogate id. No check depends on `today`."""
+    """Check all people and the unfinished work. Return at most FAULTS_MAX faults as sentences; empty: no fault.
+
+    People are named by their surrogate id. No check depends on `today`.
+    """
     faults: list[str] = []
     after: str | None = None
     async with database.reading() as connection:
@@ -40,7 +43,7 @@ async def check(database: Database, today: date) -> list[str]:
 
 
 async def _waiting(connection: asyncpg.Connection) -> list[str]:
-    """Work that the jobs have not finished."""
+    """Return sentences about work that the jobs have not finished."""
     coverage = [
         f"the coverage declared for {division} is not in force yet"
         for division in await list_waiting(connection, FAULTS_MAX)
@@ -57,6 +60,7 @@ async def _waiting(connection: asyncpg.Connection) -> list[str]:
 
 
 def _fault(person: Person, list_set: ListSet) -> str | None:
+    """Return the first fault of a stored person; None: no fault."""
     inputs, stored = inputs_of(person), decision_of(person)
     if inputs is None:
         return "a decision without facts" if stored else None

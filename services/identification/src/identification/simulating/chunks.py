@@ -1,4 +1,4 @@
-"""One chunk of a simulation: read its people, decide them by both sets of lists, and add up, in a worker process."""
+"""Compute one chunk of a simulation in a worker process: read its people, decide them by both sets of lists, add up."""
 
 import asyncio
 from collections.abc import Sequence
@@ -36,7 +36,7 @@ _comparisons: dict[str, Comparison] = {}
 
 
 class Answer(NamedTuple):
-    """`people`: number of people counted. `tally`: JSON of `rules.money.tallies.Stored`.
+    """The result of a chunk. `people`: number of people counted. `tally`: JSON of `rules.money.tallies.Stored`.
 
     `changes`: (person_id, fen more or less over the window) of people whose decision changes.
     """
@@ -47,12 +47,16 @@ class Answer(NamedTuple):
 
 
 def simulate_chunk(url: str, simulation_id: str, n: int) -> Answer:
-    """`url`: of the service's database. The worker keeps connection and compiled lists for its next chunk."""
+    """Compute chunk `n` of a simulation; runs in a worker process. `url`: of the service's database.
+
+    The worker keeps connection and compiled lists for its next chunk.
+    """
     return _loop().run(_simulate_chunk(url, simulation_id, n))
 
 
 @cache
 def _loop() -> asyncio.Runner:
+    """Return the event loop of the worker, which all its chunks share."""
     return asyncio.Runner()
 
 
@@ -66,6 +70,7 @@ async def _simulate_chunk(url: str, simulation_id: str, n: int) -> Answer:
 
 
 async def answer_chunk(database: Database, simulation_id: str, n: int) -> Answer:
+    """Compute chunk `n` of a simulation."""
     async with database.reading() as connection:
         comparison = await _comparison(connection, simulation_id)
         return await _answer(connection, comparison, await store.load_chunk(connection, simulation_id, n))
@@ -98,7 +103,7 @@ async def _load_comparison(connection: asyncpg.Connection, simulation_id: str) -
 
 
 async def _answer(connection: asyncpg.Connection, comparison: Comparison, ids: store.IdRange) -> Answer:
-    """Page by page, so that memory does not grow with the chunk."""
+    """Compute the answer for the people of an id range, page by page, so that memory does not grow with the chunk."""
     count, after, full = Count(comparison.window), ids.after, True
     while full:
         page = await people_store.list_traits_between(connection, after, ids.upto, PAGE)
@@ -114,7 +119,10 @@ async def _answer(connection: asyncpg.Connection, comparison: Comparison, ids: s
 async def _decide_page(
     connection: asyncpg.Connection, comparison: Comparison, page: Sequence[PersonTraits]
 ) -> list[Sides]:
-    """Untouched people keep their stored decision; their facts are not even read."""
+    """Return both decisions about each person of a page.
+
+    Untouched people have the stored decision on both sides, so their facts are not read.
+    """
     touched, untouched = _divide(comparison, page)
     people = await people_store.load_people(connection, untouched, without_facts=True)
     newer = await digests_after(connection, comparison.base_seq) - {comparison.base.digest}
@@ -131,7 +139,7 @@ async def _decide_page(
 
 
 def _divide(comparison: Comparison, page: Sequence[PersonTraits]) -> tuple[list[str], list[str]]:
-    """Ids of the people of the area: those to decide again, and those whom the edit certainly leaves unchanged."""
+    """Return ids of people of the area: those to decide again, and those whom the edit certainly leaves unchanged."""
     touched, untouched = list[str](), list[str]()
     for person_id, traits in page:
         if traits is None or not belongs(comparison.area, traits):

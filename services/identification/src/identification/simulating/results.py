@@ -1,4 +1,4 @@
-"""Results of finished chunks: add them to the simulation; the last chunk completes it."""
+"""Add the results of finished chunks to their simulation. The last chunk completes it."""
 
 from collections.abc import Mapping
 
@@ -15,7 +15,10 @@ from identification.simulating.domain.comparison import tally_of
 
 
 async def save_answers(tx: Tx, simulation_id: str, answers: Mapping[int, Answer]) -> None:
-    """`answers` by chunk. A chunk that is already stored counts once."""
+    """Store the answers of chunks (by number), add them to the simulation, and emit its event after the last chunk.
+
+    A chunk that is already stored is ignored.
+    """
     simulation = await store.lock_simulation(tx, simulation_id)
     status = simulation.status
     fresh = await store.finish_chunks(tx, simulation_id, {n: answer.people for n, answer in answers.items()})

@@ -21,16 +21,17 @@ STORED_TOGETHER: Final = 4
 
 
 class Done(NamedTuple):
-    """`chunks`: how many ended, also with a fault."""
+    """The result of a step. `chunks`: how many ended, also with a fault."""
 
     chunks: int
     faults: list[BaseException]
 
 
 async def run_simulations(database: Database, chunk_people: int = CHUNK_PEOPLE, chunks_max: int = CHUNKS_MAX) -> int:
-    """One bounded step of the oldest open simulation; returns the number of chunks done.
+    """Plan the chunks of the oldest open simulation, or run at most `chunks_max` of them.
 
-    After a kill, the next step repeats the unfinished chunks. A chunk that runs twice counts once.
+    Return the number of chunks done, 1 after the planning, or 0 after a fault or if no simulation is open. After a
+    kill, the next step repeats the unfinished chunks. A chunk that runs twice counts once.
     """
     async with database.transaction() as tx:
         simulation = await store.lock_oldest_open(tx)
@@ -48,6 +49,7 @@ async def run_simulations(database: Database, chunk_people: int = CHUNK_PEOPLE, 
 
 
 async def _run_chunks(database: Database, simulation_id: str, chunks_max: int) -> Done:
+    """Run some open chunks and store their answers."""
     async with database.reading() as connection:
         chunks = await store.list_open_chunks(connection, simulation_id, chunks_max)
     faults, done = list[BaseException](), 0
@@ -68,7 +70,10 @@ async def _run_chunks(database: Database, simulation_id: str, chunks_max: int) -
 async def _answers(
     database: Database, simulation_id: str, chunks: Sequence[int]
 ) -> AsyncGenerator[dict[int, Answer | BaseException], None]:
-    """Yield a few chunks at a time, in order. While the job stores them, the workers continue with the others."""
+    """Yield by number the answers or faults of a few chunks at a time, in order.
+
+    While the job stores them, the workers continue with the next chunks.
+    """
     if not workers_max():
         for n in chunks[:1]:
             yield {n: await answer_chunk(database, simulation_id, n)}
@@ -84,7 +89,10 @@ async def _answers(
 
 
 async def _handle_faults(database: Database, simulation_id: str, faults: Sequence[BaseException]) -> None:
-    """A lost worker or an unavailable database is retried. Any other fault ends the simulation as failed."""
+    """End the simulation as failed, unless all faults are a lost worker or an unavailable database.
+
+    The chunks of such faults run again in the next step.
+    """
     lasting = [fault for fault in faults if not (is_worker_lost(fault) or is_unavailable(fault))]
     if lasting:
         log.error("simulation %s failed: %r", simulation_id, lasting[0])

@@ -1,4 +1,4 @@
-"""Bodies and answers about simulations. Only officers and approvers of the area get small numbers."""
+"""The forms of HTTP bodies and answers about simulations. Only officers and approvers of the area get small numbers."""
 
 import datetime as dt
 from collections.abc import Mapping
@@ -92,7 +92,7 @@ class MoneyOut(BaseModel):
 
 
 class EarlierOut(BaseModel):
-    """Money for months before the window: back-pay, and money that is no longer owed."""
+    """Money for months before the window: `more_fen` is back-pay, `less_fen` is owed only by the lists before."""
 
     jurisdiction: str
     name: str
@@ -151,8 +151,11 @@ class SimulationsOut(BaseModel):
 def show_simulation(
     status: Status, tally: Tally | None, *, full: bool, titles: Mapping[str, str] = MappingProxyType({})
 ) -> SimulationOut:
-    """`full`: the caller may see each of these people. Other callers get protected numbers, and no number of people
-    before completion. `titles`: of items that only one list names."""
+    """Return the answer about a simulation. `tally`: None: without the result.
+
+    `full`: the caller may see each of these people. Other callers get protected numbers, and no number of people before
+    completion. `titles`: by item code, for items that only one list names.
+    """
     result = None
     if tally is not None and status.state == "complete":
         result = _result(status, tally, full=full, titles={**titles, **ITEMS})
@@ -183,11 +186,12 @@ def _result(status: Status, tally: Tally, *, full: bool, titles: Mapping[str, st
 
 
 def _shown(number: int, protected: bool) -> Count:
-    """A protected 0 stands for few people or none."""
+    """Return a number as shown: None for a protected 0, which means few people or none."""
     return None if protected and not number else number
 
 
 def _counts(sums: Struct, protected: bool) -> dict[str, Count]:
+    """Return the sums by field, as shown."""
     return {name: _shown(getattr(sums, name), protected) for name in sums.__struct_fields__}
 
 

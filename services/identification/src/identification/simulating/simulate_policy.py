@@ -1,4 +1,4 @@
-"""POST /v1/simulations: the effect and the cost of a list before it is in force."""
+"""POST /v1/simulations: simulate the effect and the cost of a list before it is in force. GET reads the results."""
 
 import datetime as dt
 from typing import Annotated, Final
@@ -40,9 +40,9 @@ async def simulate_policy(
     caller: Annotated[Caller, Depends(require("officer", "approver"))],
     creation: Creates,
 ) -> SimulationOut:
-    """Everybody who ever belonged to the area is decided by the lists in force and by the same with this list; the
-    money of both is added up. A simulation runs in the background, survives a crash and shows its progress. The same
-    question while one is open is one simulation, and so is the same `Idempotency-Key`."""
+    """Decides every person who ever belonged to the area twice: by the lists in force, and with this list in place of
+    the area's list. It adds up the money of both. A simulation runs in the background, continues after a crash and
+    shows its progress. A request equal to an open simulation, or with its `Idempotency-Key`, makes no second one."""
     now = clock.now()
     if body.known_at is not None and body.known_at > now:
         raise BadRequest("known_at is in the future", code="bad_instant")
@@ -58,7 +58,10 @@ async def simulate_policy(
 
 
 async def _find_or_insert(tx: Tx, new: NewSimulation) -> Simulation:
-    """Raises Conflict (`idempotency_key_reused`), or TooBusy at the limit of open simulations."""
+    """Return the stored simulation with this id, or an open one of the same question, or insert a new one.
+
+    Raises Conflict (`idempotency_key_reused`), or TooBusy at the limit of open simulations.
+    """
     found = await store.load_simulation(tx.sql, new.simulation_id)
     if found is not None and found.status.question != new.question:
         raise Conflict("this Idempotency-Key was used for another simulation", code="idempotency_key_reused")
@@ -75,7 +78,7 @@ async def _find_or_insert(tx: Tx, new: NewSimulation) -> Simulation:
 
 
 def _shown(simulation: Simulation | None, caller: Caller) -> SimulationOut:
-    """Without the result. An earlier simulation may be complete, so the number of its people is protected too."""
+    """Return the answer without the result. If the caller may not see the people, their number is protected."""
     assert simulation is not None
     return show_simulation(simulation.status, None, full=_sees_people(caller, simulation.status.jurisdiction))
 
@@ -83,7 +86,7 @@ def _shown(simulation: Simulation | None, caller: Caller) -> SimulationOut:
 async def _new_simulation(
     tx: Tx, body: SimulationIn, caller: Caller, now: dt.datetime, creation: Creation
 ) -> NewSimulation:
-    """Raises NotFound, Malformed, or NotAllowed outside the caller's area."""
+    """Return the row of a new simulation. Raises NotFound, Malformed, or NotAllowed outside the caller's area."""
     proposed, version = await _proposed(tx, body)
     caller.need_area(proposed.jurisdiction)
     base = await publications.newest_set(tx.sql)
@@ -110,7 +113,7 @@ async def _new_simulation(
 
 
 async def _proposed(tx: Tx, body: SimulationIn) -> tuple[PolicyList, str]:
-    """The list and its version."""
+    """Return the list to simulate and its version. Raises NotFound or Malformed."""
     if body.list is not None:
         proposed = read_list(body.list)
         return proposed, content_version(proposed)
@@ -125,7 +128,7 @@ async def _proposed(tx: Tx, body: SimulationIn) -> tuple[PolicyList, str]:
 async def list_simulations(
     db: Db, caller: Reader, version: Annotated[str, Query(pattern=r"^[0-9a-f]{32}$")]
 ) -> SimulationsOut:
-    """At most 100, of lists of your area, without their results."""
+    """Lists at most 100 simulations of lists of your area, without their results."""
     async with db.reading() as connection:
         found = await store.list_simulations(connection, version)
     visible = [status for status in found if caller.may_see(status.jurisdiction)]
@@ -138,7 +141,8 @@ async def list_simulations(
 
 @router.get("/v1/simulations/{simulation_id}", summary="The progress and the result of a simulation")
 async def read_simulation(simulation_id: UUID, db: Db, caller: Reader) -> SimulationOut:
-    """Of a list of your area. Officers and approvers see all numbers and a few people; others see no small numbers."""
+    """Shows a simulation of a list of your area. Officers and approvers see all numbers and a few people; other callers
+    see no small numbers."""
     async with db.reading() as connection:
         simulation = await store.load_simulation(connection, str(simulation_id))
         if simulation is None:

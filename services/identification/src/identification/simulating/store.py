@@ -71,7 +71,7 @@ class Status(NamedTuple):
 
 
 class Simulation(NamedTuple):
-    """`list`: JSON. `base`: the lists in force to compare with. `result`: JSON of the tally of the finished chunks."""
+    """A whole simulation. `list`: JSON. `base`: the lists to compare with. `result`: JSON of the tally so far."""
 
     status: Status
     list: bytes
@@ -137,7 +137,7 @@ async def insert_simulation(tx: Tx, new: NewSimulation) -> None:
 
 
 async def find_open_same(tx: Tx, new: NewSimulation) -> Simulation | None:
-    """An open simulation of the same question with the inputs known now."""
+    """Return the newest open simulation with the question and the basis of `new` that is no replay."""
     row = await tx.sql.fetchrow(
         f"""SELECT {_SIMULATION} FROM simulations
            WHERE version = $1 AND jurisdiction = $2 AND basis = $3 AND first_month = $4
@@ -162,7 +162,7 @@ async def load_simulation(connection: asyncpg.Connection, simulation_id: str) ->
 
 
 async def lock_simulation(tx: Tx, simulation_id: str) -> Simulation:
-    """The simulation must exist."""
+    """Lock and return a simulation. It must exist."""
     row = await tx.sql.fetchrow(
         f"SELECT {_SIMULATION} FROM simulations WHERE simulation_id = $1 FOR UPDATE",  # noqa: S608
         simulation_id,
@@ -180,7 +180,7 @@ async def load_window(connection: asyncpg.Connection, simulation_id: str) -> Win
 
 
 async def list_simulations(connection: asyncpg.Connection, version: str) -> list[Status]:
-    """At most 100, newest first."""
+    """Return the simulations of a version, newest first, at most 100."""
     rows = await connection.fetch(
         f"SELECT {_STATUS} FROM simulations WHERE version = $1 ORDER BY requested_at DESC LIMIT 100",  # noqa: S608
         version,
@@ -189,7 +189,7 @@ async def list_simulations(connection: asyncpg.Connection, version: str) -> list
 
 
 async def list_complete(connection: asyncpg.Connection, version: str) -> list[CompleteSimulation]:
-    """Complete simulations with the inputs known at the request; at most 100, newest first."""
+    """Return complete simulations with the inputs known at the request; newest first, at most 100."""
     rows = await connection.fetch(
         """SELECT simulation_id, basis, first_month, months, requested_at FROM simulations
            WHERE version = $1 AND state = 'complete' AND NOT replayed ORDER BY requested_at DESC LIMIT 100""",
@@ -226,6 +226,7 @@ async def plan_chunks(tx: Tx, simulation_id: str, people_max: int) -> None:
 
 
 async def list_open_chunks(connection: asyncpg.Connection, simulation_id: str, limit: int) -> list[int]:
+    """Return the numbers of the first unfinished chunks."""
     rows = await connection.fetch(
         "SELECT n FROM simulation_chunks WHERE simulation_id = $1 AND people IS NULL ORDER BY n LIMIT $2",
         simulation_id,
@@ -242,7 +243,7 @@ async def load_chunk(connection: asyncpg.Connection, simulation_id: str, n: int)
 
 
 async def finish_chunks(tx: Tx, simulation_id: str, people: Mapping[int, int]) -> set[int]:
-    """`people`: number of people by chunk. Returns the chunks that were not finished before."""
+    """Mark chunks as finished and return those that were not finished before. `people`: number of people by chunk."""
     rows = await tx.sql.fetch(
         """UPDATE simulation_chunks c SET people = d.people FROM unnest($2::int[], $3::int[]) AS d (n, people)
            WHERE c.simulation_id = $1 AND c.n = d.n AND c.people IS NULL RETURNING c.n""",
@@ -254,7 +255,7 @@ async def finish_chunks(tx: Tx, simulation_id: str, people: Mapping[int, int]) -
 
 
 async def append_changes(tx: Tx, simulation_id: str, changes: Sequence[tuple[str, int]]) -> None:
-    """`changes`: (person_id, fen) of people whose decision would change."""
+    """Store the people whose decision would change. `changes`: (person_id, fen more or less over the window)."""
     await tx.sql.execute(
         """INSERT INTO simulated_changes (simulation_id, person_id, fen)
            SELECT $1, person_id, fen FROM unnest($2::uuid[], $3::bigint[]) AS c (person_id, fen)
@@ -268,7 +269,7 @@ async def append_changes(tx: Tx, simulation_id: str, changes: Sequence[tuple[str
 async def move_simulation(
     tx: Tx, simulation_id: str, *, chunks: int, people: int, result: bytes, completed_at: datetime | None
 ) -> None:
-    """`chunks`, `people`: how many more are done. `completed_at` is set with the last chunk."""
+    """Store the progress of a simulation. `chunks`, `people`: how many more are done. `completed_at` completes it."""
     await tx.sql.execute(
         """UPDATE simulations SET chunks_done = chunks_done + $2, people = people + $3, result = $4, completed_at = $5,
              state = CASE WHEN $5::timestamptz IS NULL THEN state ELSE 'complete' END WHERE simulation_id = $1""",

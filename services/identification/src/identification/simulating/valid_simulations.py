@@ -1,4 +1,4 @@
-"""Simulations that approvers may sign: the first year of a list, compared with the lists in force, not too old."""
+"""Find the simulations that approvers may sign: over the first year of a list, by the lists in force, not too old."""
 
 import datetime as dt
 
@@ -17,7 +17,7 @@ from identification.simulating.domain.first_year import MONTHS_NEEDED, covers_fi
 async def valid_simulations(
     connection: asyncpg.Connection, in_force: ListSet, proposed: PolicyList, version: str, now: dt.datetime
 ) -> list[str]:
-    """Ids of the simulations of `version` that may be signed, newest first; at least one.
+    """Return the ids of the simulations of `version` that may be signed, newest first; at least one.
 
     Raises Conflict (`simulation_missing`, `simulation_stale`).
     """
@@ -39,6 +39,6 @@ async def valid_simulations(
 
 
 def _covers_first_year(simulation: store.CompleteSimulation, in_force: ListSet, proposed: PolicyList) -> bool:
-    """The first year counts from the day of the request."""
+    """Whether a simulation covers the first year of a list, counted from the day of the request."""
     needed = first_month_needed(in_force, proposed, calendar.civil_date(simulation.requested_at))
     return covers_first_year(simulation.first_month, simulation.months, needed)

@@ -1,6 +1,6 @@
-"""Worker processes for long computations, so that live changes and HTTP callers do not wait.
+"""Run long computations in worker processes, so that live changes and HTTP callers do not wait.
 
-They have a lower priority than the service, and they end when the service ends.
+The workers have a lower priority than the service, and they end when the service ends.
 """
 
 import asyncio
@@ -25,7 +25,7 @@ def workers_max() -> int:
 
 
 def in_worker(function: Callable[..., R], *arguments: object) -> Awaitable[R]:
-    """Function and arguments must be importable and picklable.
+    """Call a function in a worker process. The function must be importable, and its arguments picklable.
 
     Dead workers are replaced. If a worker dies during the call, the result is an error (`is_worker_lost`).
     """
@@ -62,6 +62,7 @@ def is_worker_lost(error: BaseException | None) -> bool:
 
 
 def _prepare() -> None:
+    """Prepare a new worker: lower priority, less garbage collection, an end with the service."""
     os.nice(_NICENESS)
     gc.freeze()
     gc.set_threshold(50_000, 20, 50)
@@ -69,6 +70,7 @@ def _prepare() -> None:
 
 
 def _end_with_parent() -> None:
+    """Wait until the service process has ended, then end this worker."""
     parent = multiprocessing.parent_process()
     if parent is not None:
         parent.join()

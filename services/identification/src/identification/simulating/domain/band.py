@@ -37,7 +37,7 @@ class Outside(NamedTuple):
 
 
 def outside(live: Figures, simulated: Figures, tolerance: Tolerance) -> list[Outside]:
-    """The figures of `live` that leave the band around `simulated`. Both are sums over the same people."""
+    """Return the figures of `live` that leave the band around `simulated`. Both are sums over the same people."""
     found = []
     for name, figure, expected in zip(Figures._fields, live, simulated, strict=True):
         absolute = tolerance.people if name == "people_changed" else tolerance.fen

@@ -23,8 +23,9 @@ _touched: dict[tuple[str, str], bool] = {}
 
 
 class Comparison(NamedTuple):
-    """`base`: the lists in force, after publication `base_seq`. `proposed`: the same with the list of `area` exchanged.
+    """The two sets of lists of a simulation, with its window.
 
+    `base`: the lists in force, after publication `base_seq`. `proposed`: these lists with that of `area` exchanged.
     `edit`: the difference. `known_at`: inputs recorded later are left out. `trusts_stored`: stored decisions are those
     of `base`, except for people with later inputs.
     """
@@ -58,6 +59,7 @@ class Count:
         self._window = window
 
     def add(self, sides: Sides) -> None:
+        """Add one person."""
         effect = _effect(sides, self._window)
         if effect is None:
             return
@@ -70,7 +72,11 @@ class Count:
 
 
 def _effect(sides: Sides, window: Window) -> Effect | None:
-    """None for a person who is merged into another one, or who died long ago and is paid completely."""
+    """Return the effect on one person; None: the person is not counted.
+
+    Not counted are a person who is merged into another one, and a person who died before the window and whose
+    entitlements do not change.
+    """
     before, after = sides.before, sides.after
     died_before = after.died_on is not None and after.died_on < window.first
     if after.merged_into or (died_before and before.entitlements == after.entitlements):
@@ -79,7 +85,7 @@ def _effect(sides: Sides, window: Window) -> Effect | None:
 
 
 def basis_of(list_set: ListSet, area: str) -> str:
-    """The digest of all that decides the people of an area: lists and coverage there, above it and inside it."""
+    """Return the digest of all that decides the people of an area: lists and coverage there, above it and inside it."""
     parts: dict[str, Any] = dict(list_set.versions)
     parts |= {f"{division}/told": feeds for division, feeds in list_set.lists.coverage.declared.items()}
     counted = {name: part for name, part in parts.items() if _are_nested(area, name.partition("/")[0])}
@@ -91,7 +97,7 @@ def _are_nested(one: str, other: str) -> bool:
 
 
 def with_list(base: ListSet, proposed: PolicyList) -> Lists:
-    """The base with one list exchanged, under the same coverage."""
+    """Return the lists of the base with one list exchanged, under the coverage of the base."""
     lists = {**base.lists.by_area, proposed.jurisdiction: proposed}
     return Lists(lists.values(), coverage=base.lists.coverage)
 
@@ -123,7 +129,10 @@ def is_of_base(person: Person, comparison: Comparison, newer: set[str]) -> bool:
 
 
 def decide_sides(person: Person, comparison: Comparison, newer: set[str]) -> Sides | None:
-    """None if nothing was known about the person at that instant."""
+    """Return both decisions about a person; None if nothing was known at `comparison.known_at`.
+
+    `newer`: as in `is_of_base`.
+    """
     inputs = inputs_of(person)
     if inputs is None:
         return None
@@ -135,5 +144,5 @@ def decide_sides(person: Person, comparison: Comparison, newer: set[str]) -> Sid
 
 
 def tally_of(result: bytes | None) -> Tally:
-    """`result`: JSON of `Stored`; None: an empty tally."""
+    """Decode a tally. `result`: JSON of `Stored`; None: an empty tally."""
     return Tally.of(msgspec.json.decode(result, type=Stored)) if result else Tally()

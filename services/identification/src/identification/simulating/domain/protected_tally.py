@@ -14,12 +14,16 @@ ROUNDED_TO: Final = 5  # other counts are rounded down to a multiple
 
 
 def protect(people: int) -> int:
+    """Return the protected count of people: 0 below SMALL_CELL, else rounded down to a multiple of ROUNDED_TO."""
     return 0 if people < SMALL_CELL else people - people % ROUNDED_TO
 
 
 def protected_tally(tally: Tally) -> Tally:
-    """The tally with protected counts and their money. Earlier months (they have no count of people) and examples are
-    left out. Empty lines are left out too, because a line of zeros would reveal a small group."""
+    """Return the tally with protected counts and their money.
+
+    Earlier months (they have no count of people) and examples are left out. Empty lines are left out too, because a
+    line of zeros would reveal a small group.
+    """
     found = Tally()
     groups = {key: _group(group) for key, group in tally.groups.items()}
     items = {key: _item(count) for key, count in tally.items.items()}
@@ -42,7 +46,7 @@ def _figures(tally: Tally, protected: Tally) -> Figures:
 
 
 def _group(group: Group) -> Group:
-    """Changed people are the sum of the protected winners, losers, mixed and other changed people."""
+    """Return the protected group. Its changed people are the sum of the protected winners, losers, mixed and others."""
     winners, losers, mixed = protect(group.winners), protect(group.losers), protect(group.mixed)
     rest = group.changed - group.winners - group.losers - group.mixed
     changed = winners + losers + mixed + protect(rest)
@@ -61,7 +65,7 @@ def _group(group: Group) -> Group:
 
 
 def _item(count: ItemCount) -> ItemCount:
-    """The totals are sums of protected parts: people who keep the item, and those who lose or gain it."""
+    """Return the protected count. Its totals are sums of protected parts: people who keep, lose or gain the item."""
     gained, lost = protect(count.gained), protect(count.lost)
     return ItemCount(
         have_before=protect(count.have_before - count.lost) + lost,
@@ -87,5 +91,5 @@ def _money(sums: Money) -> Money:
 
 
 def _share(amount: int, people: int) -> int:
-    """The part of an amount that belongs to the protected count of its people."""
+    """Return the part of an amount that belongs to the protected count of its people."""
     return amount * protect(people) // people if people else 0

@@ -1,4 +1,4 @@
-"""The report of a simulation: its groups added up by area and age, and Chinese sentences for decision makers."""
+"""Make the report of a simulation: its groups added up by area and age, and Chinese sentences for decision makers."""
 
 from collections.abc import Iterator
 from datetime import date
@@ -17,7 +17,7 @@ _BANDS: Final = {name: n for n, (name, _) in enumerate(AGE_BANDS)} | {UNKNOWN_AG
 
 
 class GroupRow(NamedTuple):
-    """`band` None: all ages."""
+    """The sums over the people of a division and an age band. `band` None: all ages."""
 
     division: str
     band: str | None
@@ -33,7 +33,7 @@ class Scope(NamedTuple):
 
 
 def group_rows(tally: Tally) -> list[GroupRow]:
-    """Every county and every area above it, by age band and in total; the largest areas first."""
+    """Return the rows of every county and every area above it, by age band and in total; the largest areas first."""
     found: dict[tuple[str, str | None], Group] = {}
     for (county, band), group in tally.groups.items():
         for division in (county, *divisions.ancestors(county)):
@@ -48,15 +48,20 @@ def _add(total: Group, group: Group) -> None:
 
 
 def _place(row: GroupRow) -> tuple[int, str, int]:
+    """Return the sort key of a row: larger areas first, then by division and age band."""
     return _depth(row.division), row.division, _BANDS.get(row.band or "", -1)
 
 
 def _depth(division: str) -> int:
+    """Return the number of areas above a division; -1 for an unknown place."""
     return len(divisions.ancestors(division)) if division else -1
 
 
 def summary(scope: Scope, tally: Tally, *, protected: bool) -> Iterator[str]:
-    """The sentences. `protected`: the numbers of `tally` are protected, and 0 stands for few people or none."""
+    """Yield the Chinese sentences of the report.
+
+    `protected`: the numbers of `tally` are protected, and 0 means few people or none.
+    """
     total = Group()
     for group in tally.groups.values():
         _add(total, group)
