@@ -32,7 +32,7 @@ def _hukou(value: Any, lists: Lists) -> Area:
 
 
 def _residence(value: Any, lists: Lists) -> tuple[Area, str, str]:
-    """The values of RESIDENCE, PLACE and DIVISION, which change together."""
+    """Return the values of RESIDENCE, PLACE and DIVISION, which change together."""
     return lists.area(value.division), value.place, value.division
 
 

@@ -20,7 +20,7 @@ ANSWERING: Final[frozenset[str]] = frozenset(kind for kind, rule in RULES.items(
 
 
 class Where(NamedTuple):
-    """The places of a person, each as the codes of the areas that hold it."""
+    """The places of a person, each as the codes of the areas that contain it, nearest first."""
 
     hukou: Sequence[str]
     residence: Sequence[str]

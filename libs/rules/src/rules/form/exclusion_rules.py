@@ -21,7 +21,7 @@ class _ExclusionRule(Strict, frozen=True, kw_only=True):
 
 
 class Block(_ExclusionRule, frozen=True, kw_only=True, tag_field="mode", tag="block"):
-    """`items` are suppressed while an item of `by` is granted or a benefit is received `elsewhere`."""
+    """`items` are suppressed while the person has an item of `by` or receives a benefit `elsewhere`."""
 
     items: Annotated[tuple[str, ...], Meta(min_length=1)]
     by: tuple[str, ...] = ()

@@ -164,7 +164,7 @@ class Edit:
         abilities: Sequence[Ability],
         choices: Sequence[Choice],
     ) -> bool:
-        """Whether the lists after the edit decide the same of these facts as the lists before it (`decided`).
+        """Whether the lists after the edit give the decision of the lists before it (`decided`) from these inputs.
 
         Only the items that can change are decided. This is cheaper than a full decision if `is_narrow`.
         """

@@ -43,7 +43,7 @@ _Compare = Callable[..., Comparison]
 
 
 class Person(msgspec.Struct, frozen=True, kw_only=True):
-    """A person who gets less. `known`: values by name of their circumstance, places as division codes."""
+    """A possible person who gets less. `known`: values by name of their circumstance, places as division codes."""
 
     on: date
     known: dict[str, Any]
