@@ -77,8 +77,8 @@ class UnexplainedRow(SQLModel, table=True):
 
 
 class AdverseRow(SQLModel, table=True):
-    """One item that a decision withholds, with the reasons of that day, never changed afterwards. `explanation`: JSON
-    of `rules.words.explain.Explanation`."""
+    """One item that a decision withholds or reduces, with the reasons, never changed afterwards. `explanation`: JSON of
+    `rules.words.explain.Explanation`."""
 
     __tablename__ = "adverse"
     __table_args__ = (
@@ -211,7 +211,7 @@ class RedecisionRow(SQLModel, table=True):
 class SimulationRow(SQLModel, table=True):
     """The effect of a list of `jurisdiction`, compared with the lists in force after publication `base_seq`.
 
-    `basis`: digest of the lists that decide the area's people; the simulation is valid while it is the same.
+    `basis`: digest of the lists that decide the area's people; the simulation is valid while they are in force.
     `known_at`: inputs recorded later are left out, so that a long run reads one state. `replayed`: the request named an
     earlier instant. `settled`: nobody was still to be decided again, so the stored decisions are those of the lists in
     force. `result`: JSON of `rules.money.tallies.Stored` of the finished chunks.

@@ -92,7 +92,7 @@ class FactRefOut(FromStruct):
 
 
 class ConditionOut(FromStruct):
-    """`holds`: null if a missing fact decides. `value`: the known value of the person.
+    """A condition with its answer for a person. `holds`: null if a missing fact decides. `value`: the known value.
 
     `absence`: only if no fact is known and a source has declared the kind. `told`: sources report this kind completely
     in the division, so the answer is no. `untold`: no source does, so there is no answer.
@@ -124,7 +124,9 @@ class RemedyOut(FromStruct):
 
 
 class ExplanationOut(FromStruct):
-    """`given_from`: the first day after `on` on which the item is given; null if it is given on `on`, or never.
+    """The explanation why a person has, or does not have, an item on a day.
+
+    `given_from`: the first day after `on` on which the item is given; null if it is given on `on`, or never.
     `remedies`: circumstances that would have to change, the fewest changes first."""
 
     item: str
@@ -138,7 +140,9 @@ class ExplanationOut(FromStruct):
 
 
 class AdverseOut(BaseModel):
-    """`version`: of the decision. `explanation`: stored with the decision, from its inputs, and never changed."""
+    """An item that a decision withholds or reduces. `version`: of the decision.
+
+    `explanation`: made from the inputs of the decision, stored, and never changed."""
 
     version: int
     decided_at: dt.datetime

@@ -35,7 +35,7 @@ class ChoiceIn(Body):
 
 
 class ChoiceOut(BaseModel):
-    """`version`: of the decision that takes the choice into account."""
+    """A stored choice. `version`: of the decision that takes the choice into account."""
 
     choice_id: UUID
     person_id: UUID

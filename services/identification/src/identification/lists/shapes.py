@@ -28,7 +28,7 @@ class FromStruct(BaseModel):
 
 
 class ApprovalOut(BaseModel):
-    """`simulation_id`: the simulation that was signed."""
+    """The signature of an approver. `simulation_id`: the simulation that was signed."""
 
     by: str
     at: dt.datetime
@@ -44,7 +44,7 @@ class HaltOut(BaseModel):
 
 
 class PolicyVersionOut(BaseModel):
-    """`running`: this version is in force in its area. `halt`: of its last publication."""
+    """A version of a list. `running`: it is in force in its area. `halt`: of its last publication."""
 
     version: str
     jurisdiction: str

@@ -30,7 +30,7 @@ _tolerance = msgspec.json.Decoder(Tolerance).decode
 
 
 class LeftBand(Exception):
-    """The effect leaves the band. `text` names the figures in Chinese; `live` is the effect."""
+    """Raised if the effect of a list leaves the band. `text`: the figures in Chinese. `live`: the effect."""
 
     def __init__(self, publication: Publication, text: str, live: Figures) -> None:
         super().__init__(text)

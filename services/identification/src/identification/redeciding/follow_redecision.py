@@ -17,9 +17,11 @@ router = APIRouter(tags=["policies"])
 
 
 class RedecisionOut(BaseModel):
-    """`people_touched`: people found so far; complete since `selected_at`. `people`: of them, people decided again.
-    `people_changed`: of them, people with another decision. Finished since `redecided_at`. Counts are exact for
-    officers and approvers of the area, and rounded down to a multiple of 5 for other callers."""
+    """The progress of deciding people again. `people_touched`: people found so far; all are found at `selected_at`.
+
+    `people`: the number of found people who are decided again; all are decided at `redecided_at`. `people_changed`:
+    the number of these people with another decision. Counts are exact for officers and approvers of the area, and
+    rounded down to a multiple of 5 for other callers."""
 
     version: str
     jurisdiction: str

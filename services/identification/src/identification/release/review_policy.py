@@ -37,7 +37,7 @@ class _Before(NamedTuple):
 
 
 class _Signable(NamedTuple):
-    """`simulations`: those that can be signed. `blocked`: the code of the reason if there is none."""
+    """The ids of `simulations` that can be signed. `blocked`: the code of the reason if there is none."""
 
     simulations: list[str]
     blocked: str | None

@@ -45,7 +45,8 @@ class NarrowerOut(FromStruct):
 
 
 class InclusionOut(FromStruct):
-    """`included`: nobody gets less, except by a deviation (`deviating`)."""
+    """The comparison of a list with the lists above it. `included`: nobody gets less, except by a deviation
+    (`deviating`)."""
 
     child: str
     above: list[str]
@@ -69,13 +70,14 @@ class ShortfallOut(BaseModel):
 
 
 class PublishedOut(PolicyVersionOut):
-    """`narrower_below`: lists of smaller areas that now give less; their areas must follow."""
+    """A published version. `narrower_below`: lists of smaller areas that give less than it; their areas must follow."""
 
     narrower_below: list[ShortfallOut]
 
 
 class ChangeOut(BaseModel):
-    """`item`: null for a change outside the items. `on`: the first day with an effect; null: no effect on decisions."""
+    """A change of a list. `item`: null for a change outside the items. `on`: the first day with an effect; null: no
+    effect on decisions."""
 
     item: str | None
     title: str | None
@@ -91,9 +93,10 @@ class FaultOut(FromStruct):
 
 
 class ReviewOut(BaseModel):
-    """`against`: the version to compare with: the one in force, or the one that a published list replaced; null if
-    there was none. `sound`: the simulations that can be signed now; if there is none, `blocked` is the code of the
-    reason."""
+    """The changes and the checks of a version.
+
+    `against`: the version to compare with: the one in force, or the one that a published list replaced; null if there
+    was none. `sound`: the simulations that can be signed now; if there is none, `blocked` is the code of the reason."""
 
     policy: PolicyVersionOut
     approvals_needed: int

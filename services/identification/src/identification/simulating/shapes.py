@@ -74,7 +74,9 @@ class ItemOut(BaseModel):
 
 
 class MoneyOut(BaseModel):
-    """`state`: due, held, or barred (only an example gives the amount; not paid). `fund`: the fiscal level."""
+    """Money of one month, payer and item, by the lists before and after. `fund`: the fiscal level.
+
+    `state`: due, held, or barred (an example gives the amount or the pay rule; not paid)."""
 
     month: str
     jurisdiction: str
@@ -105,7 +107,9 @@ class EarlierOut(BaseModel):
 
 
 class ResultOut(BaseModel):
-    """`people_changed`, `raised_fen`, `cut_fen`: the figures with which the effect of the published list is compared.
+    """The effect of the list on all people of the area.
+
+    `people_changed`, `raised_fen`, `cut_fen`: the figures with which the effect of the published list is compared.
     `raised_fen` and `cut_fen` are sums over people of more or less money in the window. `suppressed`: small numbers are
     left out, others are rounded, and sums are those of the shown numbers."""
 
@@ -123,8 +127,10 @@ class ResultOut(BaseModel):
 
 
 class SimulationOut(BaseModel):
-    """`basis`: digest of the lists in force to compare with. Approvers can sign while those lists are in force, but not
-    if `replayed` (with an earlier `known_at`). `result`: set when complete."""
+    """A simulation with its progress. `basis`: digest of the lists in force to compare with.
+
+    Approvers can sign while those lists are in force, but not if `replayed` (with an earlier `known_at`). `result`: set
+    when complete."""
 
     simulation_id: str
     jurisdiction: str

@@ -12,7 +12,7 @@ async def lock_lists(tx: Tx) -> None:
 
 
 async def share_lists(tx: Tx) -> None:
-    """Exclude publishers, but not other deciders."""
+    """Wait for publishers and exclude them, but not other deciders."""
     await tx.sql.execute("SELECT pg_advisory_xact_lock_shared(hashtext('identification.lists'))")
 
 

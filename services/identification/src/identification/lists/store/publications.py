@@ -31,7 +31,7 @@ class Publication(NamedTuple):
 
     @property
     def set_id(self) -> SetId:
-        """The set of lists in force after it."""
+        """The set of lists in force after this publication."""
         return SetId(self.seq, self.running_digest)
 
 

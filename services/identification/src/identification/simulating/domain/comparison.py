@@ -1,4 +1,4 @@
-"""Compare two sets of lists person by person: the lists in force and the same with one area's list exchanged."""
+"""Compare two sets of lists person by person: the lists in force, and these lists with one area's list exchanged."""
 
 from datetime import datetime
 from functools import lru_cache
