@@ -110,6 +110,26 @@ async def test_a_state_that_combines_two_changes_shows_its_consequences_for_both
     assert [s["what"] for s in await trace(api(), second)] == whole
 
 
+async def test_a_consequence_timed_before_its_cause_is_shown_for_every_combined_change(
+    driver: Driver, make: Any, api: Any
+) -> None:
+    person, first, second = make.id(), make.id(), make.id()
+    own = make.record(facts(person, first), at=later(0))
+    united = make.record(
+        make.decided(person, make.entitlement(), version=2, causes=(first, second)),
+        at=later(2),
+        correlation_id=second,
+        causation_id=make.id_of(own),
+    )
+    planned = make.planned(person, make.id())
+    visit = make.record(planned, at=later(1.5), correlation_id=second, causation_id=make.id_of(united))
+    offered = make.offered(person, make.id())
+    offer = make.record(offered, at=later(1), correlation_id=second, causation_id=make.id_of(visit))
+    await driver.deliver_records([own, united, visit, offer])
+    whole = ["PersonFactsRecorded", "EntitlementsDecided", "VisitPlanned", "VisitOffered"]
+    assert [s["what"] for s in await trace(api(), first)] == whole
+
+
 async def test_nothing_is_stored_if_the_process_ends_before_the_commit(
     driver: Driver, database: Database, make: Any
 ) -> None:

@@ -8,7 +8,7 @@ import asyncpg
 from common.message import CAUSES_MAX
 from shell.store.transaction import Tx
 
-from supervision.domain.trace import Step
+from supervision.domain.trace import Step, in_order
 
 # the columns of `_COLUMNS`; every field is text that was checked before
 StepLine = tuple[str, str, str | None, str | None, str | None, str, str | None, str, str]
@@ -85,7 +85,7 @@ def _following(causes: set[str], steps: Sequence[Step]) -> list[Step]:
     """Return the steps that follow from these causes (event ids), directly or indirectly."""
     reached = set(causes)
     found: list[Step] = []
-    for step in sorted(steps, key=lambda s: s.at):
+    for step in in_order(steps):
         if step.causation_id in reached:
             reached.add(step.event_id)
             found.append(step)
