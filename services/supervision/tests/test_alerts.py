@@ -82,6 +82,21 @@ async def test_an_alert_is_explained_decided_and_closed(
     assert await verify.check(database, clock.today()) == []
 
 
+async def test_a_finding_that_comes_back_needs_a_new_explanation(
+    deliver: Any, make: Any, api: Any, driver: Driver
+) -> None:
+    person, days_ago = make.id(), lambda days: clock.today() - timedelta(days=days)
+    visiting = make.entitlement()
+    await deliver(make.decided(person, visiting, died_on=days_ago(9)), make.checked_out(person, make.id()))
+    (raised,) = await driver.emitted(AlertRaised)
+    provider = api("provider", provider=PROVIDER)
+    await provider.post(f"/v1/alerts/{raised.alert_id}/explain", json=WORDS)
+    await deliver(make.decided(person, visiting, version=2))  # the death is refuted
+    await deliver(make.decided(person, visiting, version=3, died_on=days_ago(8)))
+    (alert,) = (await api(division="530300").get("/v1/alerts")).json()["alerts"]
+    assert (alert["alert_id"], alert["state"], alert["explanation"]) == (raised.alert_id, "raised", None)
+
+
 async def test_a_dismissed_block_no_longer_disputes_the_visit(disputed: str, api: Any, driver: Driver) -> None:
     clock.advance(timedelta(days=6))  # after the provider's deadline
     answer = await api(division="530302").post(f"/v1/alerts/{disputed}/dismiss", json=WORDS)

@@ -68,8 +68,8 @@ FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text
   AS u(a, b, c, d, e, f, g, h, i)
 ON CONFLICT (alert_id) DO UPDATE SET
   severity = excluded.severity, state = 'raised', raised_at = excluded.raised_at, explain_by = excluded.explain_by,
-  decide_by = excluded.decide_by, close_by = excluded.close_by, outcome = NULL, decision = NULL, decided_by = NULL,
-  closed_at = NULL
+  decide_by = excluded.decide_by, close_by = excluded.close_by, explanation = NULL, explained_by = NULL,
+  outcome = NULL, decision = NULL, decided_by = NULL, closed_at = NULL
 WHERE t.decided_by = 'system' OR (t.state IN ('raised', 'explained') AND t.severity <> excluded.severity)
 RETURNING alert_id
 """
