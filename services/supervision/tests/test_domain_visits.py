@@ -5,15 +5,17 @@ from typing import Any
 
 import pytest
 from common.calendar import civil_date
-from supervision.domain.visits import Decision, DurationRule, Judgement, Visit, decide_verdict
+from supervision.checks import checks
+from supervision.domain.visits import Decision, DurationRule, Judgement, Visit, VisitRules, decide_verdict
 
 TEN = datetime(2026, 11, 20, 2, 0, tzinfo=UTC)  # 10:00 in Asia/Shanghai
 DAY = date(2026, 11, 20)
 WAIT = timedelta(minutes=2)
-RULES = [
+DURATIONS = [
     DurationRule("visiting_care", date(2020, 1, 1), 10, 240),
     DurationRule("visiting_care", date(2027, 1, 1), 20, 240),
 ]
+RULES = VisitRules(DURATIONS, WAIT, checks().visit_rules.severities)
 ENTITLED = Decision(TEN - timedelta(days=30), visiting=[(date(2026, 1, 1), None)])
 
 
@@ -37,7 +39,7 @@ def visit(minutes: int = 30, begin: datetime = TEN, **given: Any) -> Visit:
 def verdict(
     done: Visit, decision: Decision | None = ENTITLED, *others: Visit, now: datetime | None = None
 ) -> Judgement:
-    return decide_verdict(done, decision, [done, *others], RULES, WAIT, now or done.at)
+    return decide_verdict(done, decision, [done, *others], RULES, now or done.at)
 
 
 def test_an_ordinary_visit_is_verified_without_findings() -> None:

@@ -20,6 +20,21 @@ def alert_id(check: str, subject: str) -> str:
     return derived_id("alert", check, subject)
 
 
+def new_finding(
+    check: str,
+    subject: str,
+    person_id: str | None = None,
+    *,
+    provider: str | None = None,
+    division: str | None = None,
+    correlation_id: str | None = None,
+    other_division: str | None = None,
+) -> Finding:
+    """Return a finding with the usual severity of its check. The fields are those of `Finding`."""
+    severity = checks().named(check).severity
+    return Finding(check, severity, subject, person_id, provider, division, correlation_id, other_division)
+
+
 def causes_of(received: Iterable[ReceivedEvent]) -> Causes:
     """Return the events by person id. Of several events about a person the last one counts."""
     return {event.data.person_id: event.message() for event in received}

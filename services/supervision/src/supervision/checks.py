@@ -1,25 +1,35 @@
 """Load the checks with their limits and deadlines, which are dated data, from `contracts/checks.yaml`."""
 
+from collections.abc import Mapping
 from datetime import date, timedelta
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 import msgspec
 from shell.settings import repository_root
 
-from supervision.domain.alerts import Severity
+from supervision.domain.alerts import Circumstance, Severities, Severity
 from supervision.domain.matters import Limits
-from supervision.domain.visits import DurationRule
+from supervision.domain.visits import DurationRule, VisitRules
 
 Status = Literal["documented", "example"]
+_CIRCUMSTANCES: Final[frozenset[tuple[str, Circumstance]]] = frozenset({("V01", "day_of_death")})
 
 
-class Check(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Check(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A check. `severity_if`: its severity by circumstance, where it differs from `severity`."""
+
     id: str
     severity: Severity
+    severity_if: Mapping[Circumstance, Severity] = {}
     text: str
     status: Status
+
+    def __post_init__(self) -> None:
+        for circumstance in self.severity_if:
+            if (self.id, circumstance) not in _CIRCUMSTANCES:
+                raise ValueError(f"check {self.id} does not know the circumstance {circumstance}")
 
 
 class MinutesOfItem(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -56,8 +66,19 @@ class Checks(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     suppression_threshold: int
 
     @property
-    def durations(self) -> list[DurationRule]:
-        return [DurationRule(m.item, m.from_, m.duration_minutes_min, m.duration_minutes_max) for m in self.minutes]
+    def visit_rules(self) -> VisitRules:
+        durations = [
+            DurationRule(m.item, m.from_, m.duration_minutes_min, m.duration_minutes_max) for m in self.minutes
+        ]
+        return VisitRules(durations, self.entitlement_wait, self._severities())
+
+    def _severities(self) -> Severities:
+        found: dict[tuple[str, Circumstance | None], Severity] = {}
+        for check in self.checks:
+            found[check.id, None] = check.severity
+            for circumstance, severity in check.severity_if.items():
+                found[check.id, circumstance] = severity
+        return found
 
     @property
     def entitlement_wait(self) -> timedelta:

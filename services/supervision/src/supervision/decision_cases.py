@@ -52,9 +52,8 @@ async def update_gaps(tx: Tx, newest: Sequence[ReceivedEvent], now: datetime, ca
 
 
 def _finding(subject: str, event: ReceivedEvent, gap: MoveGap) -> Finding:
-    return Finding(
+    return cases.new_finding(
         CHECK,
-        "warn",
         subject,
         event.data.person_id,
         division=gap.left,

@@ -99,7 +99,14 @@ def _missed(event: ReceivedEvent) -> Finding:
 
 def _finding(check: str, event: ReceivedEvent, provider: str | None = None) -> Finding:
     visit = event.data
-    return Finding(check, "warn", visit.task_id, visit.person_id, provider, visit.division, event.correlation_id)
+    return cases.new_finding(
+        check,
+        visit.task_id,
+        visit.person_id,
+        provider=provider,
+        division=visit.division,
+        correlation_id=event.correlation_id,
+    )
 
 
 async def judge_waiting(database: Database) -> int:

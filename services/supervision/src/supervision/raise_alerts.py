@@ -8,7 +8,6 @@ from shell.store.database import Database
 from shell.store.transaction import Tx
 
 from supervision import cases
-from supervision.checks import checks
 from supervision.domain.alerts import Finding
 from supervision.domain.received import ReceivedEvent
 from supervision.store import matters
@@ -29,9 +28,8 @@ async def on_recoveries(received: Sequence[ReceivedEvent], tx: Tx) -> None:
 
 def _recovery(event: ReceivedEvent) -> Finding:
     data = event.data
-    return Finding(
+    return cases.new_finding(
         RECOVERY,
-        "warn",
         data.recovery_id,
         data.person_id,
         division=data.jurisdiction,
@@ -46,9 +44,8 @@ async def on_accounts_changed(received: Sequence[ReceivedEvent], tx: Tx) -> None
 
 
 def _changed_account(event: ReceivedEvent) -> Finding:
-    return Finding(
+    return cases.new_finding(
         "account_changed",
-        "block",
         event.data.event_id,
         event.data.person_id,
         division=event.division,
@@ -59,14 +56,14 @@ def _changed_account(event: ReceivedEvent) -> Finding:
 async def on_foreign_events_grouped(received: Sequence[ReceivedEvent], tx: Tx) -> None:
     """Raise one alert per group of foreign events, for the area that is responsible for the group."""
     found = [
-        Finding("foreign_events", "block", e.data.group_id, division=e.data.owner, correlation_id=e.correlation_id)
+        cases.new_finding("foreign_events", e.data.group_id, division=e.data.owner, correlation_id=e.correlation_id)
         for e in received
     ]
     await _raise(tx, found)
 
 
 async def on_records_parked(received: Sequence[ReceivedEvent], tx: Tx) -> None:
-    found = [Finding("record_parked", "warn", e.data.parked_id, correlation_id=e.correlation_id) for e in received]
+    found = [cases.new_finding("record_parked", e.data.parked_id, correlation_id=e.correlation_id) for e in received]
     await _raise(tx, found)
 
 
@@ -74,7 +71,7 @@ async def on_budgets_used(received: Sequence[ReceivedEvent], tx: Tx) -> None:
     """Raise an alert for the area of each user over the read budget. It does not name the user; the audit rows with
     the same id do."""
     found = [
-        Finding("read_budget", "warn", e.data.case_id, division=e.data.division, correlation_id=e.correlation_id)
+        cases.new_finding("read_budget", e.data.case_id, division=e.data.division, correlation_id=e.correlation_id)
         for e in received
     ]
     await _raise(tx, found)
@@ -83,7 +80,7 @@ async def on_budgets_used(received: Sequence[ReceivedEvent], tx: Tx) -> None:
 async def on_policies_halted(received: Sequence[ReceivedEvent], tx: Tx) -> None:
     """Raise an alert for each halt of a list. A list may be halted more than once, so each halt is a case."""
     found = [
-        Finding("policy_halted", "block", e.event_id, division=e.data.jurisdiction, correlation_id=e.correlation_id)
+        cases.new_finding("policy_halted", e.event_id, division=e.data.jurisdiction, correlation_id=e.correlation_id)
         for e in received
     ]
     await _raise(tx, found)
@@ -104,9 +101,8 @@ async def raise_overdue(database: Database) -> int:
 
 
 def _overdue(matter: DueMatter) -> Finding:
-    return Finding(
+    return cases.new_finding(
         matter.check_id,
-        checks().named(matter.check_id).severity,
         matter.subject,
         matter.person_id,
         division=matter.division,

@@ -41,11 +41,11 @@ async def _decide(tx: Tx, visits: Sequence[Visit], others: Sequence[Visit], now:
     neighbours = _by_worker_and_person([*visits, *others])
     person_ids = {person_id for visit in visits for person_id in (visit.person_id, visit.present_id)}
     decisions = await store.load_decisions(tx, person_ids)
-    rules, wait = checks().durations, checks().entitlement_wait
+    rules = checks().visit_rules
     changed: list[_Change] = []
     for visit in visits:
         near = [*neighbours.get(_worker(visit), ()), *neighbours.get((visit.present_id, visit.item), ())]
-        judgement = decide_verdict(visit, decision_for(visit, decisions), near, rules, wait, now)
+        judgement = decide_verdict(visit, decision_for(visit, decisions), near, rules, now)
         if judgement != Judgement(visit.verdict, visit.blocks, visit.warnings):
             changed.append(_Change(visit, judgement))
     return changed

@@ -1,10 +1,14 @@
 """Decide the actions on an alert by its state: raised → explained → confirmed | dismissed → closed."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, Literal, NamedTuple
 
 Severity = Literal["block", "warn"]
+Circumstance = Literal["day_of_death"]
+# by check; with a circumstance for the checks that have another severity in it
+Severities = Mapping[tuple[str, Circumstance | None], Severity]
 AlertState = Literal["raised", "explained", "confirmed", "dismissed", "closed"]
 Action = Literal["explain", "confirm", "dismiss", "close"]
 _DECISIONS: Final[dict[Action, AlertState]] = {"confirm": "confirmed", "dismiss": "dismissed"}

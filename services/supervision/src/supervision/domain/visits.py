@@ -5,9 +5,12 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Final, Literal, NamedTuple
 
+from supervision.domain.alerts import Circumstance, Severities, Severity
+
 Verdict = Literal["waiting", "verified", "disputed"]
 Period = tuple[date, date | None]  # [from, to), None is open
 NONE: Final[frozenset[str]] = frozenset()
+FoundCheck = tuple[str, Circumstance | None]  # a check with a finding, and the circumstance that decides its severity
 
 
 class DurationRule(NamedTuple):
@@ -17,6 +20,14 @@ class DurationRule(NamedTuple):
     since: date
     duration_minutes_min: int
     duration_minutes_max: int
+
+
+class VisitRules(NamedTuple):
+    """The data of the checks. `wait`: how long a visit waits for the decision that explains it."""
+
+    durations: Sequence[DurationRule]
+    wait: timedelta
+    severities: Severities
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,24 +108,31 @@ def covers(periods: Iterable[Period], day: date) -> bool:
 
 
 def decide_verdict(
-    visit: Visit,
-    decision: Decision | None,
-    others: Sequence[Visit],
-    rules: Sequence[DurationRule],
-    wait: timedelta,
-    now: datetime,
+    visit: Visit, decision: Decision | None, others: Sequence[Visit], rules: VisitRules, now: datetime
 ) -> Judgement:
     """Check a completed visit and decide its verdict. `others`: completed visits of the same worker or person.
 
-    The verdict is `waiting` while the decision that explains the visit may still arrive, at most for `wait`.
+    The verdict is `waiting` while the decision that explains the visit may still arrive, at most for `rules.wait`.
     """
-    death_blocks, death_warnings = _after_death(visit, decision)
-    blocks = death_blocks | _overlapping(visit, others)
+    found = _overlapping(visit, others) | _duration(visit, rules.durations) | _recorded_late(visit)
     entitled = _entitled(visit, decision)
-    if not entitled and _decision_complete(visit, decision, wait, now):
-        blocks |= {"V12"}
-    warnings = death_warnings | _duration(visit, rules) | _recorded_late(visit)
-    return Judgement(_verdict(visit, blocks, entitled), blocks, warnings)
+    unentitled = not entitled and _decision_complete(visit, decision, rules.wait, now)
+    if unentitled:
+        found |= {"V12"}
+    findings = _after_death(visit, decision) | {(check, None) for check in found}
+    blocks = _with_severity("block", findings, rules.severities)
+    warnings = _with_severity("warn", findings, rules.severities)
+    return Judgement(_verdict(visit, blocks, explained=entitled or unentitled), blocks, warnings)
+
+
+def _with_severity(severity: Severity, findings: Iterable[FoundCheck], severities: Severities) -> frozenset[str]:
+    """Return the checks of the findings that have this severity."""
+    found = set()
+    for check, circumstance in findings:
+        usual = severities[check, None]
+        if severities.get((check, circumstance), usual) == severity:
+            found.add(check)
+    return frozenset(found)
 
 
 def _decision_complete(visit: Visit, decision: Decision | None, wait: timedelta, now: datetime) -> bool:
@@ -122,24 +140,21 @@ def _decision_complete(visit: Visit, decision: Decision | None, wait: timedelta,
     return now - visit.at >= wait or (decision is not None and decision.decided_at >= visit.at)
 
 
-def _verdict(visit: Visit, blocks: frozenset[str], entitled: bool) -> Verdict:
+def _verdict(visit: Visit, blocks: frozenset[str], *, explained: bool) -> Verdict:
+    """`explained`: an entitlement explains the visit, or V12 was found and does not dispute it."""
     if blocks - visit.waived:
         return "disputed"
-    if entitled or "V12" in blocks:  # an officer waived this V12
-        return "verified"
-    return "waiting"
+    return "verified" if explained else "waiting"
 
 
-def _after_death(visit: Visit, decision: Decision | None) -> tuple[frozenset[str], frozenset[str]]:
-    """Return the blocks and the warnings of V01 (service after death). A visit on the day of death only warns, because
-    the visitor may have found the person dead. A check of a suspected death that did not see the person agrees with
-    the death."""
+def _after_death(visit: Visit, decision: Decision | None) -> frozenset[FoundCheck]:
+    """Return V01 (service after death). The day of death is a circumstance, because the visitor may have found the
+    person dead. A check of a suspected death that did not see the person agrees with the death."""
     if decision is None or decision.died_on is None or decision.died_on > visit.visited_on:
-        return NONE, NONE
+        return frozenset()
     if visit.reason == "suspicion" and visit.outcome != "seen":
-        return NONE, NONE
-    found = frozenset({"V01"})
-    return (found, NONE) if decision.died_on < visit.visited_on else (NONE, found)
+        return frozenset()
+    return frozenset({("V01", "day_of_death" if decision.died_on == visit.visited_on else None)})
 
 
 def _overlapping(visit: Visit, others: Sequence[Visit]) -> frozenset[str]:
