@@ -69,6 +69,28 @@ async def test_a_visit_is_accepted_begun_and_ended_over_kafka_in_one_batch_deliv
     assert await driver.emitted(RecordParked) == []
 
 
+async def test_all_answers_of_a_batch_are_recorded_at_once_in_their_order(driver, database, offered, story):
+    await database.pool.execute(
+        """CREATE TABLE written (rows bigint);
+           CREATE FUNCTION note_write() RETURNS trigger LANGUAGE plpgsql AS
+             $$BEGIN INSERT INTO dispatch.written SELECT count(*) FROM fresh; RETURN NULL; END$$;
+           CREATE TRIGGER note_write AFTER INSERT ON answers REFERENCING NEW TABLE AS fresh
+             FOR EACH STATEMENT EXECUTE FUNCTION note_write()"""
+    )
+    accept = reply(story.A, offered, "accept", key="1")
+    later = [reply(story.A, offered, "check_in", at=clock.now() + timedelta(hours=2)), reply(story.B, offered, "fail")]
+    await driver.deliver_records([accept, *later, reply(story.A, str(uuid4()), "accept")])
+    assert [tuple(row) for row in await database.pool.fetch("SELECT rows FROM written")] == [(3,)]
+    recorded = await database.pool.fetch("SELECT given_by, answer, refused FROM answers ORDER BY answer_id")
+    assert [tuple(row) for row in recorded] == [
+        (story.A, "accept", None),
+        (story.A, "check_in", "in_the_future"),
+        (story.B, "fail", "not_yours"),
+    ]
+    await driver.deliver_records([accept])
+    assert await database.pool.fetchval("SELECT count(*) FROM answers") == 3
+
+
 async def test_another_provider_may_not_answer(driver, offered, post, tasks, add_provider, story):
     await add_provider(story.B, story.TOWN)
     for step in ("accept", "decline", "check-in", "check-out", "fail"):

@@ -36,6 +36,7 @@ async def apply_answers(tx: Tx, answers: Sequence[TaskAnswer], via: str, now: da
     """
     tasks, plans = await lock_with_plans(tx, [given.task_id for given in answers])
     changes: dict[str, Change] = {}
+    records: list[store.TaskRecord] = []
     results: list[tuple[str, Change | Repeated | Refused]] = []
     for task_id, answer in answers:
         task = tasks.get(task_id)
@@ -47,8 +48,9 @@ async def apply_answers(tx: Tx, answers: Sequence[TaskAnswer], via: str, now: da
             change = without_successor_after_end(result, plans)
             changes[task_id] = combined(changes[task_id], change) if task_id in changes else change
             tasks[task_id] = change.task
-        await store.append_record(tx, _record(task_id, answer, result, via, now))
+        records.append(_record(task_id, answer, result, via, now))
         results.append((task_id, result))
+    await store.append_records(tx, records)
     saved = await save_changes(tx, list(changes.values()), now)
     tasks.update((change.task.task_id, change.task) for change in saved)
     return [AnswerResult(result, tasks.get(task_id)) for task_id, result in results]

@@ -7,11 +7,11 @@ from uuid import UUID
 
 import msgspec
 from common.codes import divisions
-from shell.store.bulk import insert_new
+from shell.store.bulk import insert, insert_new
 from shell.store.transaction import Tx
 
 from dispatch.domain.task import State, Task
-from dispatch.tables import TaskRow
+from dispatch.tables import AnswerRow, TaskRow
 
 NO_ID: Final = str(UUID(int=0))
 TASK_COLUMNS: Final = tuple(Task.__struct_fields__)
@@ -124,12 +124,8 @@ class TaskRecord(NamedTuple):
     refused: str | None = None
 
 
-async def append_record(tx: Tx, record: TaskRecord) -> None:
-    await tx.sql.execute(
-        """INSERT INTO answers (task_id, given_by, answer, at, received_at, via, evidence, refused)
-           VALUES ($1, $2, $3, $4, $5, $6, $7, $8)""",
-        *record,
-    )
+async def append_records(tx: Tx, records: Sequence[TaskRecord]) -> None:
+    await insert(tx, AnswerRow, TaskRecord._fields, records)
 
 
 async def claim_replies(tx: Tx, reply_ids: Sequence[str]) -> set[str]:
