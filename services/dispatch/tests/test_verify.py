@@ -51,3 +51,16 @@ async def test_a_step_that_is_due_today_is_no_fault(driver, database, story):
     await driver.deliver(story.visiting())
     assert await check(database, story.TODAY + timedelta(days=7)) == []
     assert await check(database, story.TODAY + timedelta(days=9)) != []
+
+
+async def test_a_second_plan_of_a_person_is_checked_too(driver, database, story, monkeypatch):
+    await driver.deliver(story.visiting())
+    columns = """state, epoch, division, tier, interval_days, entitlement_id, started_on, last_from, opened_until,
+                 act_on, part, correlation_id"""
+    await database.pool.execute(
+        f"INSERT INTO plans (person_id, item, {columns}) SELECT person_id, 'z_visits', {columns} FROM plans"
+    )
+    await database.pool.execute("UPDATE plans SET state = 'stopped', act_on = NULL WHERE item = 'z_visits'")
+    monkeypatch.setattr("dispatch.verify.PAGE", 1)  # the person's plans are on two pages
+    faults = await check(database, story.TODAY)
+    assert any("entitled to visits, but the plan is not active" in fault for fault in faults)

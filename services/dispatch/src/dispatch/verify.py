@@ -123,9 +123,9 @@ async def _misdirected(connection: asyncpg.Connection) -> AsyncIterator[str]:
 
 
 async def _plan_faults(connection: asyncpg.Connection, today: date) -> AsyncIterator[str]:
-    after = store.NO_ID
+    after = (store.NO_ID, "")
     while plans := await store.page_plans(connection, after, PAGE):
-        after = plans[-1].person_id
+        after = (plans[-1].person_id, plans[-1].item)
         covered = await store.load_persons_with_window(connection, [plan.person_id for plan in plans], today)
         checks = await store.load_newest_checks(connection, [i for plan in plans for i in _checked_identities(plan)])
         for plan in plans:

@@ -68,9 +68,11 @@ async def lock_due_plans(tx: Tx, today: date, limit: int) -> list[Plan]:
     return [_plan(row) for row in rows]
 
 
-async def page_plans(connection: asyncpg.Connection, after: str, limit: int) -> list[Plan]:
-    """Return at most `limit` plans in the order of person ids. `after`: the last person id of the page before."""
-    rows = await connection.fetch(f"{_PLANS} WHERE person_id > $1 ORDER BY person_id LIMIT $2", after, limit)
+async def page_plans(connection: asyncpg.Connection, after: tuple[str, str], limit: int) -> list[Plan]:
+    """Return at most `limit` plans in the order of person ids and items. `after`: the last ones of the page before."""
+    rows = await connection.fetch(
+        f"{_PLANS} WHERE (person_id, item) > ($1::uuid, $2::text) ORDER BY person_id, item LIMIT $3", *after, limit
+    )
     return [_plan(row) for row in rows]
 
 
