@@ -169,6 +169,16 @@ async def test_a_stored_level_that_does_not_follow_from_the_form_is_found(driver
     assert all(row["assessment_id"] in fault for fault in faults)
 
 
+async def test_a_lost_result_is_a_fault_and_stops_no_other_check(driver, database, client, auth, people):
+    await driver.deliver(people.entitled())
+    await assessed(client, auth, people.form(70))
+    await database.pool.execute("DELETE FROM results")
+    faults = await check(database, TODAY)
+    assert f"person {people.ident('p1')}: 0 results, but 1 were emitted" in faults
+    async with database.reading() as connection:
+        assert await expected_heads(connection, [people.ident("p1")]) == []
+
+
 async def test_one_key_is_one_assessment_and_another_form_under_it_is_refused(
     driver, database, client, auth, people, today
 ):

@@ -27,6 +27,7 @@ _encode = msgspec.json.Encoder().encode
 _decision = msgspec.json.Decoder(EntitlementsDecided)
 _coverage = msgspec.json.Decoder(CoverageDeclared)
 _list = msgspec.json.Decoder(PolicyList)
+_ASSESSED: Final = "ability_version > 0 AND EXISTS (SELECT FROM results r WHERE r.person_id = needs.person_id)"
 
 
 class Head(NamedTuple):
@@ -99,7 +100,7 @@ async def _decisions(connection: Any, after: str | None, limit: int, lock: bool)
 
 
 async def _abilities(connection: Any, after: str | None, limit: int, lock: bool) -> list[Head]:
-    select = _after("SELECT person_id, division FROM needs", "ability_version > 0", "person_id", lock=lock)
+    select = _after("SELECT person_id, division FROM needs", _ASSESSED, "person_id", lock=lock)
     rows = await connection.fetch(select, after, limit)
     divisions = {row["person_id"]: row["division"] for row in rows}
     events = await expected_heads(connection, list(divisions))
@@ -135,6 +136,6 @@ SOURCES: Final[dict[str, Source]] = {
     "identification.entitlement": Source(
         "identification", _decisions, "SELECT count(*) FROM persons WHERE decision IS NOT NULL"
     ),
-    "assessment.ability": Source("assessment", _abilities, "SELECT count(*) FROM needs WHERE ability_version > 0"),
+    "assessment.ability": Source("assessment", _abilities, f"SELECT count(*) FROM needs WHERE {_ASSESSED}"),  # noqa: S608
     "policy.release": Source("identification", _lists, "SELECT count(DISTINCT jurisdiction) FROM publications"),
 }
