@@ -154,6 +154,73 @@ async def test_results_are_shown_as_they_were_in_force_and_as_they_were_known(dr
     assert levels == {"": [1, 3], "?on=2027-02-28": [1], "?on=2027-03-01": [3], "?known_at=2027-01-01T00:00:00Z": [1]}
 
 
+async def read(client, auth, people, **params):
+    url = f"/v1/persons/{people.ident('p1')}/assessments"
+    answer = await client.get(url, params=params, headers=auth("officer"))
+    assert answer.status_code == 200, answer.text
+    return answer.json()
+
+
+async def test_an_assessment_is_shown_as_it_was_known(driver, client, auth, people, today):
+    await driver.deliver(people.entitled())
+    today(date(2026, 11, 23))
+    submitted = (await submit(client, auth, people.form(70))).json()
+    today(date(2026, 11, 25))
+    await sign(client, auth, submitted["assessment_id"])
+    later = ("level", "total", "assessed_on", "scale", "submitted_by", "signed_by", "signed_at")
+    known = {}
+    for day in range(21, 26):
+        rows = (await read(client, auth, people, known_at=f"2026-11-{day}T12:00:00Z"))["assessments"]
+        known[day] = [(row["state"], *(row[name] is not None for name in later)) for row in rows]
+    scored = ("scored", True, True, True, True, True, False, False)
+    assert known == {
+        21: [],
+        22: [("requested", *(False for _ in later))],
+        23: [scored],
+        24: [scored],
+        25: [("signed", *(True for _ in later))],
+    }
+    assert (await read(client, auth, people))["assessments"][0]["state"] == "signed"
+
+
+async def test_a_cancelled_assessment_was_open_before(driver, client, auth, people, today):
+    await driver.deliver(people.entitled())
+    await submit(client, auth, people.form(70))
+    today(date(2026, 11, 24))
+    await driver.deliver(people.entitled(version=2, granted=False))
+    known = []
+    for at in ("2026-11-23T00:00:00Z", "2026-11-25T00:00:00Z"):
+        (row,) = (await read(client, auth, people, known_at=at))["assessments"]
+        known.append((row["state"], row["cancelled_for"], row["level"]))
+    assert known == [("scored", None, 1), ("cancelled", "not_entitled", 1)]
+
+
+async def test_the_level_of_a_replaced_form_is_not_shown_as_known_before_it(driver, client, auth, people, today):
+    await driver.deliver(people.entitled())
+    await submit(client, auth, people.form(70))
+    today(date(2026, 11, 24))
+    await submit(client, auth, people.form(40))
+    known = []
+    for at in ("2026-11-23T00:00:00Z", "2026-11-25T00:00:00Z"):
+        (row,) = (await read(client, auth, people, known_at=at))["assessments"]
+        known.append((row["state"], row["level"], row["submitted_by"]))
+    assert known == [("scored", None, None), ("scored", 3, "nurse-1")]
+
+
+async def test_assessments_are_read_in_pages_newest_first(driver, client, auth, people, today):
+    await driver.deliver(people.entitled())
+    made = []
+    for day in (23, 24, 25):
+        today(date(2026, 11, day))
+        made.insert(0, (await assessed(client, auth, people.form(day)))["assessment_id"])
+    first = await read(client, auth, people, limit=2)
+    second = await read(client, auth, people, limit=2, after=first["next"])
+    assert [row["assessment_id"] for row in first["assessments"] + second["assessments"]] == made
+    assert second["next"] is None
+    (newest_then,) = (await read(client, auth, people, limit=1, known_at="2026-11-24T12:00:00Z"))["assessments"]
+    assert newest_then["assessment_id"] == made[1]
+
+
 async def test_a_coma_is_complete_loss_without_points(driver, client, auth, people):
     await driver.deliver(people.entitled())
     row = await assessed(client, auth, people.form(0) | {"items": {}, "coma": True})

@@ -132,7 +132,8 @@ async def _cancel(tx: Tx, decided: Sequence[Decided], open_cases: Mapping[str, C
     reasons = {d.need.person_id: d.step.reason for d in decided if isinstance(d.step, Cancel)}
     if not reasons:
         return
-    await store.cancel_cases(tx, {open_cases[person_id].assessment_id: why for person_id, why in reasons.items()})
+    by_case = {open_cases[person_id].assessment_id: why for person_id, why in reasons.items()}
+    await store.cancel_cases(tx, by_case, clock.now())
     for person_id, reason in reasons.items():
         case = open_cases[person_id]
         event = AssessmentCancelled(person_id=person_id, assessment_id=case.assessment_id, reason=reason)

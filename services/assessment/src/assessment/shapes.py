@@ -74,7 +74,8 @@ class InForceOut(BaseModel):
 class PersonAssessmentsOut(BaseModel):
     person_id: str
     results: list[InForceOut]
-    assessments: list[AssessmentOut]
+    assessments: list[AssessmentOut] = Field(description="newest first")
+    next: str | None = Field(description="give it as `after` for the next page of assessments")
 
 
 def assessment_out(stored: StoredCase, *, form: bool = True) -> AssessmentOut:

@@ -1,13 +1,14 @@
 """Officers, assessors and auditors read assessments."""
 
 from datetime import date
-from typing import Annotated, Final
+from typing import Annotated
 from uuid import UUID
 
 from common.errors import NotFound
 from common.events import Ability
 from fastapi import APIRouter, Depends
 from shell.access.auth import Caller, require
+from shell.http.answers import Limit
 from shell.http.params import Day, Instant
 from shell.service import Db
 
@@ -17,7 +18,6 @@ from assessment.shapes import AssessmentOut, PersonAssessmentsOut, assessment_ou
 
 router = APIRouter(tags=["assessments"])
 Reader = Annotated[Caller, Depends(require("assessor", "officer", "approver", "auditor"))]
-CASES_MAX: Final = 200
 
 
 @router.get("/v1/assessments/{assessment_id}")
@@ -32,23 +32,31 @@ async def show_assessment(assessment_id: UUID, db: Db, caller: Reader) -> Assess
 
 @router.get("/v1/persons/{person_id}/assessments")
 async def list_assessments(
-    person_id: UUID, db: Db, caller: Reader, on: Day | None = None, known_at: Instant | None = None
+    person_id: UUID,
+    db: Db,
+    caller: Reader,
+    on: Day | None = None,
+    known_at: Instant | None = None,
+    limit: Limit = 200,
+    after: UUID | None = None,
 ) -> PersonAssessmentsOut:
-    """A person's results with their periods, and the newest 200 assessments. `on`: only the result in force on that
-    day. `known_at`: only results recorded and assessments requested up to then."""
+    """A person's results with their periods, and a page of the assessments. `on`: only the result in force on that
+    day. `known_at`: the results recorded up to then, and the assessments as they were known then."""
     key = str(person_id)
     async with db.reading() as connection:
         need = await store.load_need(connection, key)
         if need is None or not caller.may_see(need.division):
             raise NotFound("no such person in assessment")
         results = await store.list_results(connection, key, known_at)
-        cases = await store.list_cases(connection, key, CASES_MAX)
+        cases = await store.page_cases(
+            connection, key, known_at=known_at, after=str(after) if after else None, limit=limit
+        )
     in_force = [ability for ability in abilities(results) if on is None or _in_force(ability, on)]
-    known = [stored for stored in cases if known_at is None or stored.requested_at <= known_at]
     return PersonAssessmentsOut(
         person_id=key,
         results=[in_force_out(ability) for ability in in_force],
-        assessments=[assessment_out(stored, form=False) for stored in known],
+        assessments=[assessment_out(stored, form=False) for stored in cases],
+        next=cases[-1].case.assessment_id if len(cases) == limit else None,
     )
 
 

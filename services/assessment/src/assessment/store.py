@@ -3,7 +3,7 @@
 A head is the version of a person's newest decision with a digest.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime
 from typing import Any, Final, NamedTuple
 from uuid import UUID
@@ -64,6 +64,32 @@ class StoredCase(NamedTuple):
 _OWN_COLUMNS: Final = ("requested_at", "due_on", "cancelled_for", "signed_by", "signed_at")
 _STORED_COLUMNS: Final = ", ".join((*_CASE, *_OWN_COLUMNS, *Scoring._fields))
 _STORED: Final = f"SELECT {_STORED_COLUMNS} FROM cases"  # noqa: S608
+# The instant since which a column has its stored value. The other columns never change.
+_SINCE: Final = {
+    "cancelled_for": "cancelled_at",
+    "signed_by": "signed_at",
+    "signed_at": "signed_at",
+    **dict.fromkeys(Scoring._fields, "form_at"),
+}
+_STATE_THEN: Final = """CASE WHEN signed_at <= known_at THEN 'signed' WHEN cancelled_at <= known_at THEN 'cancelled'
+  WHEN scored_at <= known_at THEN 'scored' ELSE 'requested' END AS state"""
+
+
+def _column_then(name: str) -> str:
+    """Return the expression for a column of a case as it was known at `known_at`."""
+    if name == "state":
+        return _STATE_THEN
+    since = _SINCE.get(name)
+    return f"CASE WHEN {since} <= known_at THEN {name} END AS {name}" if since else name
+
+
+_CASES_THEN: Final = f"""
+SELECT {", ".join(map(_column_then, (*_CASE, *_OWN_COLUMNS, *Scoring._fields)))}
+FROM (SELECT *, coalesce($2, 'infinity'::timestamptz) AS known_at FROM cases WHERE person_id = $1) c
+WHERE requested_at <= known_at AND ($3::uuid IS NULL OR (requested_at, assessment_id) < (
+  SELECT requested_at, assessment_id FROM cases WHERE assessment_id = $3))
+ORDER BY requested_at DESC, assessment_id DESC LIMIT $4
+"""  # noqa: S608
 
 
 async def claim_heads(tx: Tx, heads: Sequence[Head]) -> set[str]:
@@ -157,14 +183,15 @@ async def insert_cases(
     return await insert_new(tx, CaseRow, (*_CASE, "requested_at", "due_on"), rows, returning="assessment_id")
 
 
-async def cancel_cases(tx: Tx, reasons: dict[str, str]) -> None:
+async def cancel_cases(tx: Tx, reasons: Mapping[str, str], cancelled_at: datetime) -> None:
     """Cancel cases. `reasons`: by assessment id."""
     ordered = sorted(reasons)
     await tx.sql.execute(
-        """UPDATE cases c SET state = 'cancelled', cancelled_for = u.reason
+        """UPDATE cases c SET state = 'cancelled', cancelled_for = u.reason, cancelled_at = $3
            FROM unnest($1::uuid[], $2::text[]) AS u(assessment_id, reason) WHERE c.assessment_id = u.assessment_id""",
         ordered,
         [reasons[assessment_id] for assessment_id in ordered],
+        cancelled_at,
     )
 
 
@@ -183,12 +210,14 @@ async def find_by_form(tx: Tx, person_id: str, form_digest: bytes) -> StoredCase
     return await _fetch_case(tx.sql, query, person_id, form_digest)
 
 
-async def fill_case(tx: Tx, assessment_id: str, scoring: Scoring) -> StoredCase:
-    """Store a scored form. Returns the case after the change."""
-    assigned = ", ".join(f"{name} = ${i}" for i, name in enumerate(Scoring._fields, 2))
+async def fill_case(tx: Tx, assessment_id: str, scoring: Scoring, form_at: datetime) -> StoredCase:
+    """Store a scored form, in place of an earlier one that is not signed. Returns the case after the change."""
+    assigned = ", ".join(f"{name} = ${i}" for i, name in enumerate(Scoring._fields, 3))
     row = await tx.sql.fetchrow(
-        f"UPDATE cases SET state = 'scored', {assigned} WHERE assessment_id = $1 RETURNING {_STORED_COLUMNS}",  # noqa: S608
+        f"""UPDATE cases SET state = 'scored', scored_at = coalesce(scored_at, $2), form_at = $2, {assigned}
+            WHERE assessment_id = $1 RETURNING {_STORED_COLUMNS}""",  # noqa: S608
         assessment_id,
+        form_at,
         *scoring,
     )
     return _stored(row)
@@ -224,11 +253,14 @@ async def load_case(connection: asyncpg.Connection, assessment_id: str) -> Store
     return await _fetch_case(connection, f"{_STORED} WHERE assessment_id = $1", assessment_id)
 
 
-async def list_cases(connection: asyncpg.Connection, person_id: str, limit: int) -> list[StoredCase]:
-    """Return the cases of a person, newest first, at most `limit`."""
-    rows = await connection.fetch(
-        f"{_STORED} WHERE person_id = $1 ORDER BY requested_at DESC, assessment_id LIMIT $2", person_id, limit
-    )
+async def page_cases(
+    connection: asyncpg.Connection, person_id: str, *, known_at: datetime | None, after: str | None, limit: int
+) -> list[StoredCase]:
+    """Return the cases of a person as they were known at `known_at` (None: now), newest first, at most `limit`.
+
+    `after`: the last assessment of the page before. A form that was replaced after `known_at` is not shown.
+    """
+    rows = await connection.fetch(_CASES_THEN, person_id, known_at, after, limit)
     return [_stored(row) for row in rows]
 
 

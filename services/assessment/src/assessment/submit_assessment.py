@@ -52,7 +52,7 @@ async def submit_assessment(
             filled = known
         else:
             case = await _open_case(tx, body, needs.get(body.person_id), caller)
-            filled = await store.fill_case(tx, case.assessment_id, scoring)
+            filled = await store.fill_case(tx, case.assessment_id, scoring, clock.now())
         await creation.created(tx, caller, filled.case.assessment_id)
     return assessment_out(filled)
 

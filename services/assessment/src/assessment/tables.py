@@ -39,7 +39,10 @@ class NeedRow(SQLModel, table=True):
 
 
 class CaseRow(SQLModel, table=True):
-    """One assessment from request to signature. `form`: JSON of the findings. `form_digest` detects a repeated form."""
+    """One assessment from request to signature. `form`: JSON of the findings. `form_digest` detects a repeated form.
+
+    `scored_at`: when the first form was stored. `form_at`: when this form was stored, which may have replaced others.
+    """
 
     __tablename__ = "cases"
     __table_args__ = (
@@ -48,6 +51,9 @@ class CaseRow(SQLModel, table=True):
         CheckConstraint(
             "state NOT IN ('scored', 'signed') OR (form IS NOT NULL AND level IS NOT NULL AND submitted_by IS NOT NULL)"
         ),
+        CheckConstraint("(form IS NULL) = (scored_at IS NULL)"),
+        CheckConstraint("(form IS NULL) = (form_at IS NULL)"),
+        CheckConstraint("(state = 'cancelled') = (cancelled_at IS NOT NULL)"),
         CheckConstraint("level BETWEEN 0 AND 4"),
         CheckConstraint("reason IN ('first', 'regular', 'incident', 'dispute', 'other')"),
         CheckConstraint("state IN ('requested', 'scored', 'signed', 'cancelled')"),
@@ -76,6 +82,9 @@ class CaseRow(SQLModel, table=True):
     submitted_by: str | None = columns.text(null=True)
     signed_by: str | None = columns.text(null=True)
     signed_at: datetime | None = columns.instant(null=True)
+    scored_at: datetime | None = columns.instant(null=True)
+    form_at: datetime | None = columns.instant(null=True)
+    cancelled_at: datetime | None = columns.instant(null=True)
 
 
 class ResultRow(SQLModel, table=True):
