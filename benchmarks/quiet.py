@@ -199,15 +199,18 @@ async def time_until_quiet(
     return Timed(result, pushed_seconds, waiting.result() - began)
 
 
-async def wait_until_explained(runtime: Runtime) -> tuple[int, float]:
-    """Wait until the reasons of all refusals are written, for EXPLAINED_SECONDS_MAX at most.
+async def wait_until_explained(runtime: Runtime, seconds_max: float = EXPLAINED_SECONDS_MAX) -> tuple[int, float]:
+    """Wait until the reasons of all refusals are written.
 
-    Returns how many decisions lacked reasons at the beginning, and the seconds of waiting."""
+    Returns how many decisions lacked reasons at the beginning, and the seconds of waiting. Raises TimeoutError after
+    `seconds_max`."""
     began = monotonic()
     connection = await connect(runtime, "identification")
     try:
         missing = left = await _count_unexplained(connection)
-        while left and monotonic() - began < EXPLAINED_SECONDS_MAX:
+        while left:
+            if monotonic() - began >= seconds_max:
+                raise TimeoutError(f"{left:,} decisions without reasons after {seconds_max:.0f} s")
             await asyncio.sleep(POLL_SECONDS)
             left = await _count_unexplained(connection)
     finally:

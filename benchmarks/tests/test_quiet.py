@@ -1,6 +1,13 @@
 """Tests of the moment from which the platform is quiet."""
 
-from benchmarks.quiet import QuietDetector, Snapshot, lag_of
+from types import SimpleNamespace
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from shell.testing import migrated_database
+
+from benchmarks.quiet import QuietDetector, Snapshot, lag_of, wait_until_explained
 
 
 def snapshot(lag: int = 0, pending: bool = False, position: int = 0) -> Snapshot:
@@ -32,3 +39,14 @@ def test_a_movement_between_two_drained_snapshots_restarts_the_wait() -> None:
 def test_a_partition_without_an_offset_lags_by_all_its_records() -> None:
     assert lag_of({("t", 0): None, ("t", 1): 4}, {("t", 0): 3, ("t", 1): 6}) == 5
     assert lag_of({("t", 0): 7}, {("t", 0): 7}) == 0
+
+
+async def test_a_run_with_unwritten_reasons_at_its_time_limit_is_no_complete_run() -> None:
+    async with migrated_database("identification") as database:
+        runtime: Any = SimpleNamespace(database_url=lambda service: database.url)
+        assert (await wait_until_explained(runtime, seconds_max=0))[0] == 0
+        await database.pool.execute(
+            "INSERT INTO unexplained (person_id, version, adverse) VALUES ($1, 1, '{}')", str(uuid4())
+        )
+        with pytest.raises(TimeoutError, match="1 decisions without reasons"):
+            await wait_until_explained(runtime, seconds_max=0)
