@@ -64,16 +64,26 @@ def run(rehearsal: Rehearsal, report: Report, logs: Path) -> Outcome:
     began = time.monotonic()
     try:
         fault = _run_process(rehearsal, folder, logs / f"{rehearsal.name}.log", report)
-        figures = _test_counts(folder / "junit.xml") | _reported_figures(folder / "figures")
+        figures = _figures(folder)
     finally:
         leftovers = _stop_leftovers(folder)
         shutil.rmtree(folder, ignore_errors=True)
     fault = fault or _hidden_fault(rehearsal, figures, leftovers)
-    return Outcome(rehearsal.name, time.monotonic() - began, fault, figures)
+    return Outcome(rehearsal.name, time.monotonic() - began, fault, figures or {})
 
 
-def _hidden_fault(rehearsal: Rehearsal, figures: Mapping[str, float], leftovers: Sequence[str]) -> str | None:
+def _figures(folder: Path) -> dict[str, float] | None:
+    """All numbers of a run. None if some are malformed, because a fault must not end the whole series."""
+    try:
+        return _test_counts(folder / "junit.xml") | _reported_figures(folder / "figures")
+    except (ValueError, ElementTree.ParseError):
+        return None
+
+
+def _hidden_fault(rehearsal: Rehearsal, figures: Mapping[str, float] | None, leftovers: Sequence[str]) -> str | None:
     """A fault of a run whose exit code is 0."""
+    if figures is None:
+        return "its figures are malformed"
     if rehearsal.command[0] == "pytest" and not figures.get("tests_passed"):
         return "no test passed"
     return f"left running: {', '.join(leftovers)}" if leftovers else None
@@ -186,7 +196,9 @@ def _is_shared(process: psutil.Process) -> bool:
 
 
 def _reported_figures(file: Path) -> dict[str, float]:
-    """The numbers that the rehearsal reported, one JSON object per line. Text is rejected: it may name a person."""
+    """The numbers that the rehearsal reported, one JSON object per line. Text is rejected: it may name a person.
+
+    Raises ValueError for a malformed line or name."""
     if not file.exists():
         return {}
     lines = file.read_bytes().splitlines()[:FIGURES_MAX]
@@ -197,7 +209,7 @@ def _reported_figures(file: Path) -> dict[str, float]:
 
 
 def _test_counts(file: Path) -> dict[str, float]:
-    """Passed, failed and skipped tests of a JUnit file; empty without the file."""
+    """Passed, failed and skipped tests of a JUnit file; empty without the file. Raises ElementTree.ParseError."""
     if not file.exists():
         return {}
     total: Counter[str] = Counter()

@@ -103,10 +103,15 @@ def test_figures_reach_the_log_and_text_does_not(tmp_path: Path) -> None:
     script = "import os; open(os.environ['SHOUWANG_FIGURES'], 'w').write('{}')"
     found = run(rehearsal(script.format('{"name":"broker_kills","value":30}')), tmp_path)
     assert (found.fault, found.figures) == (None, {"broker_kills": 30})
-    with pytest.raises(ValueError, match="Expected `float`, got `str`"):
-        run(rehearsal(script.format('{"name":"person","value":"x"}')), tmp_path)
-    with pytest.raises(ValueError, match="figure's name must match"):
-        run(rehearsal(script.format(f'{{"name":"{NUMBER}","value":1}}')), tmp_path)
+    for text in ('{"name":"person","value":"x"}', f'{{"name":"{NUMBER}","value":1}}', "half a li"):
+        found = run(rehearsal(script.format(text)), tmp_path)
+        assert (found.fault, found.figures) == ("its figures are malformed", {})
+
+
+def test_a_broken_report_of_tests_fails_the_rehearsal(tmp_path: Path) -> None:
+    script = "import os; open(os.path.join(os.environ['TMPDIR'], 'junit.xml'), 'w').write('<testsuites>')"
+    assert run(rehearsal(script), tmp_path).fault == "its figures are malformed"
+    assert run(rehearsal(f"{script}; raise SystemExit(3)"), tmp_path).fault == "exit code 3"
 
 
 def test_numbers_of_people_are_masked_in_the_output(tmp_path: Path) -> None:
