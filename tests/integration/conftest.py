@@ -31,12 +31,14 @@ def fresh_home(prefix: str) -> Iterator[Path]:
     folder = Path(tempfile.mkdtemp(prefix=prefix))
     before = os.environ.get("SHOUWANG_HOME")
     os.environ["SHOUWANG_HOME"] = str(folder)
-    yield folder
-    if before is None:
-        del os.environ["SHOUWANG_HOME"]
-    else:
-        os.environ["SHOUWANG_HOME"] = before
-    shutil.rmtree(folder, ignore_errors=True)
+    try:
+        yield folder
+    finally:
+        if before is None:
+            del os.environ["SHOUWANG_HOME"]
+        else:
+            os.environ["SHOUWANG_HOME"] = before
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture(scope="session")
@@ -49,10 +51,12 @@ def home() -> Iterator[Path]:
 def stores(home: Path) -> Iterator[Runtime]:
     """Kafka with the platform's topics and PostgreSQL with the services' databases, but no service."""
     runtime = Runtime(home, ports="free")
-    runtime.start_stores()
-    runtime.create_topics()
-    yield runtime
-    runtime.stop_all()
+    try:
+        runtime.start_stores()
+        runtime.create_topics()
+        yield runtime
+    finally:
+        runtime.stop_all()
 
 
 @pytest.fixture
