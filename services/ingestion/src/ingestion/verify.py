@@ -10,8 +10,10 @@ from shell.privacy import SealBroken, vault
 from shell.store.database import Database
 
 from ingestion.completeness.store import days
-from ingestion.domain.identity import histories, identity_statements
+from ingestion.domain.identity import histories
+from ingestion.domain.links import identity_statements
 from ingestion.domain.person import Person, statements_of
+from ingestion.domain.stated_chains import NOT_COUNTED
 from ingestion.recording.store import statements
 from ingestion.review.store import quarantine
 
@@ -169,9 +171,14 @@ def _identity_faults(person: Person, known: Persons) -> list[str]:
 
 
 def _merged_with(person: Person) -> set[str]:
-    """The persons whom the person's identity changes name."""
-    values = [s.value for s in identity_statements(person.statements)]
+    """The persons whom the person's identity changes name. A doubt about a change that waits has never counted."""
+    values = [s.value for s in identity_statements(person.statements) if _has_counted(s)]
     return {value.same_as for value in values if isinstance(value, IdentityChange)}
+
+
+def _has_counted(statement: Statement) -> bool:
+    """Whether the statement counted at any instant."""
+    return any(statement.standing_at(at) not in NOT_COUNTED for at in _instants(statement))
 
 
 def _derived_identities(person: Person, mates: Persons) -> tuple[Identity, ...]:

@@ -17,13 +17,8 @@ from shell.access.auth import Caller
 from shell.access.scopes import scope_of
 from shell.privacy import vault
 
-from ingestion.domain.identity import (
-    ever_aliases,
-    identity_statements,
-    links_known_at,
-    number_in_use,
-    statements_of_others,
-)
+from ingestion.domain.identity import ever_aliases, statements_of_others
+from ingestion.domain.links import identity_statements, links_known_at, number_in_use
 from ingestion.domain.person import Person, statements_of
 from ingestion.recording.kept_events import open_event
 from ingestion.recording.store import statements as store
