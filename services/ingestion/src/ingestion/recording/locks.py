@@ -34,12 +34,13 @@ async def load(tx: Tx, new: dict[str, Pushed], request: Request) -> Work:
 async def _load_round(tx: Tx, work: Work, direct: set[str], others: set[str]) -> bool:
     """One attempt to load. False if the quarantine changed before the locks were held, or more persons are needed.
 
-    `direct`: persons whose waiting events are decided. `others`: persons of identity changes and of own statements.
-    They are locked, but their waiting events are not decided in this batch. Otherwise a line of waiting identity
-    changes would add one person after the other. Both sets grow."""
+    `direct`: persons whose waiting events are decided. `others`: persons of identity changes, of own statements and of
+    followers. They are locked, but their waiting events are not decided in this batch. Otherwise a line of waiting
+    identity changes would add one person after the other. Both sets grow."""
     others |= await _identify_unknown(tx, work, await _load_waiting(tx, work, direct))
+    others |= {waited.person_id for waited in work.waited.values()}
     await lock(tx, work, {part.household for part in work.parts}, direct | others)
-    if _add_missing(work, direct, others):
+    if await _add_followed(tx, work, direct) or _add_missing(work, direct, others):
         return False
     work.holders = await _holders(tx, work)  # behind the locks: nobody can join these circles any more
     direct |= _mates(work, direct)  # their waiting events may take effect now
@@ -58,6 +59,16 @@ def _mates(work: Work, person_ids: Collection[str]) -> set[str]:
     return {p.person_id for p in work.persons.values() if p.circle in circles}
 
 
+async def _add_followed(tx: Tx, work: Work, direct: set[str]) -> bool:
+    """Add the persons of the waiting events that new events follow under another number. True if some are new."""
+    followed = {e.previous for e in work.new.values() if e.previous in work.known}
+    waiting = [event_id for event_id in followed if work.known[event_id].chain is None]
+    persons = await quarantine.list_persons_followed(tx, waiting) if waiting else set()
+    missing = persons - direct
+    direct |= missing
+    return bool(missing)
+
+
 def _add_missing(work: Work, direct: set[str], others: set[str]) -> bool:
     """Add the persons in whose timelines the platform's own statements about `direct` are. True if some are new."""
     concerned: set[str] = set()
@@ -74,7 +85,7 @@ def _add_missing(work: Work, direct: set[str], others: set[str]) -> bool:
 
 async def _load_waiting(tx: Tx, work: Work, direct: Collection[str]) -> list[Pushed]:
     """Load the waiting events of these persons in the order of arrival, and put them first in `work.events`."""
-    work.waited, work.parts = await quarantine.load_waiting(tx, direct)
+    work.waited, work.parts = await quarantine.load_waiting(tx, direct, work.new)
     waiting = [open_event(event_id, work.waited[event_id].sealed) for event_id in _in_order(work.waited)]
     work.events = [*waiting, *(e for e in work.new.values() if e.event_id not in work.waited)]
     return waiting
@@ -96,9 +107,9 @@ async def _identify_unknown(tx: Tx, work: Work, waiting: Sequence[Pushed]) -> se
 async def _still_waiting(tx: Tx, work: Work, direct: Collection[str]) -> set[str]:
     """Ids of the rows that wait, read behind the locks. No query is needed if nothing waited and nothing waits."""
     waited = work.waited or work.parts
-    if not waited and not any(work.persons[person_id].waiting for person_id in direct):
+    if not waited and not any(person.waiting for person in work.persons.values()):
         return set()
-    return _ids_of_rows(*await quarantine.load_waiting(tx, direct))
+    return _ids_of_rows(*await quarantine.load_waiting(tx, direct, work.new))
 
 
 def _ids_of_rows(waited: Iterable[str], parts: Iterable[quarantine.Part]) -> set[str]:

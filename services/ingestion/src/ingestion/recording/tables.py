@@ -21,6 +21,11 @@ class QuarantineRow(SQLModel, table=True):
         Index(
             "quarantine_deaths", "person_id", "source", postgresql_where=text("kind = 'death' AND state = 'discarded'")
         ),
+        Index(
+            "quarantine_followers",
+            "waits_for",
+            postgresql_where=text("waits_for IS NOT NULL AND state IN ('open', 'withdrawn')"),
+        ),
         Index("quarantine_of_group", "group_id", "event_id", postgresql_where=text("group_id IS NOT NULL")),
         Index("quarantine_of_owner", "owner", "event_id", postgresql_where=text("state = 'open' AND group_id IS NULL")),
         Index("quarantine_open", "person_id", postgresql_where=text("state IN ('open', 'withdrawn')")),

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from shell.store import bulk
 from shell.store.transaction import Tx
@@ -30,16 +30,44 @@ class Part(NamedTuple):
     event_id: str = ""
 
 
-async def load_waiting(tx: Tx, person_ids: Collection[str]) -> tuple[dict[str, Waited], list[Part]]:
-    """The waiting and withdrawn events of these persons by id, and the waiting parts of households."""
-    rows = await tx.sql.fetch(
-        """SELECT q.event_id, q.person_id, r.sealed, q.since, q.state = 'withdrawn', q.household, q.source
-           FROM quarantine q LEFT JOIN received r ON r.event_id = q.event_id
-           WHERE q.person_id = ANY($1::uuid[]) AND q.state IN ('open', 'withdrawn')""",
-        list(person_ids),
-    )
+_LOAD_WAITING: Final = """
+WITH RECURSIVE waiting AS (
+    SELECT event_id FROM (
+        SELECT event_id FROM quarantine WHERE person_id = ANY($1::uuid[]) AND state IN ('open', 'withdrawn')
+        UNION ALL
+        SELECT event_id FROM quarantine WHERE waits_for = ANY($2::uuid[]) AND state IN ('open', 'withdrawn')
+    ) found
+    UNION
+    SELECT q.event_id FROM waiting w JOIN quarantine q ON q.waits_for = w.event_id
+    WHERE q.state IN ('open', 'withdrawn'))
+SELECT q.event_id, q.person_id, r.sealed, q.since, q.state = 'withdrawn', q.household, q.source
+FROM waiting JOIN quarantine q USING (event_id) LEFT JOIN received r USING (event_id)
+"""
+
+
+async def load_waiting(
+    tx: Tx, person_ids: Collection[str], new: Collection[str]
+) -> tuple[dict[str, Waited], list[Part]]:
+    """The waiting and withdrawn events of these persons by id, and the waiting parts of households. With them come all
+    their followers, and those of the `new` events: a source may state a follower under another number."""
+    rows = await tx.sql.fetch(_LOAD_WAITING, list(person_ids), list(new))
     events = {row[0]: Waited(row[1], row[2], row[3], row[4]) for row in rows if row[5] is None}
     return events, [Part(row[0], row[5], row[6], row[1]) for row in rows if row[5] is not None]
+
+
+async def list_persons_followed(tx: Tx, event_ids: Collection[str]) -> set[str]:
+    """The persons of these waiting events, and of all waiting events that they follow."""
+    rows = await tx.sql.fetch(
+        """WITH RECURSIVE followed AS (
+               SELECT event_id, person_id, waits_for FROM quarantine
+               WHERE event_id = ANY($1::uuid[]) AND state IN ('open', 'withdrawn')
+               UNION
+               SELECT q.event_id, q.person_id, q.waits_for FROM followed f JOIN quarantine q ON q.event_id = f.waits_for
+               WHERE q.state IN ('open', 'withdrawn'))
+           SELECT DISTINCT person_id FROM followed""",
+        list(event_ids),
+    )
+    return {row[0] for row in rows}
 
 
 class Waiting(NamedTuple):
@@ -86,6 +114,16 @@ async def insert_quarantine(tx: Tx, rows: Sequence[Waiting], since: datetime, de
         deadline,
     )
     return {row[0] for row in found}
+
+
+async def load_owners(tx: Tx, event_ids: Collection[str]) -> dict[str, str]:
+    """The owners of waiting events by id."""
+    if not event_ids:
+        return {}
+    rows = await tx.sql.fetch(
+        "SELECT event_id, owner FROM quarantine WHERE event_id = ANY($1::uuid[]) AND state = 'open'", list(event_ids)
+    )
+    return {row[0]: row[1] for row in rows}
 
 
 async def forget_first_decisions(tx: Tx, person_ids: Collection[str]) -> None:
@@ -191,12 +229,14 @@ class Reason(NamedTuple):
 
 
 async def explain_waiting(tx: Tx, reasons: Mapping[str, Reason]) -> None:
-    """Update the reasons of events that still wait. `reasons`: by event."""
+    """Update the reasons and owners of events that still wait. `reasons`: by event. An escalated event keeps its owner
+    while its reason is the same."""
     if reasons:
         await tx.sql.execute(
             """UPDATE quarantine q SET reason = u.reason, owner = u.owner
                FROM unnest($1::uuid[], $2::text[], $3::text[]) AS u(event_id, reason, owner)
-               WHERE q.event_id = u.event_id AND q.reason <> u.reason""",
+               WHERE q.event_id = u.event_id
+                 AND (q.reason <> u.reason OR (q.owner <> u.owner AND q.escalated_at IS NULL))""",
             list(reasons),
             [r.reason for r in reasons.values()],
             [r.owner for r in reasons.values()],
