@@ -13,7 +13,7 @@ from datetime import date, timedelta
 from typing import Final, Literal, NamedTuple
 
 import msgspec
-from common.events.facts import IdentityChange, Standing
+from common.events.facts import IdentityChange, Standing, Statement
 from msgspec.structs import replace
 from rules.facts.death import Deceased, death_of
 from rules.facts.timeline import facts_known_at
@@ -27,6 +27,7 @@ from ingestion.domain.stated_chains import NOT_COUNTED, PLACE_KINDS, Chain, has_
 Treatment = Literal["claim", "wait", "members", "suspect", "hint"]
 # A place may be corrected to another one. A death may have served as evidence for one that is no longer confirmed. An
 # identity change may have been accepted while no place of one of the two persons was known.
+_TESTED_WITHOUT_PLACE: Final = (*PLACE_KINDS, "identity_change")
 _ALWAYS_TESTED: Final = (*PLACE_KINDS, "death", "identity_change")
 
 
@@ -72,12 +73,14 @@ class Verdict(NamedTuple):
 
 class Outcome(NamedTuple):
     """The result for a person. `verdicts`, `places`: by chain. `retest`: earlier statements were tested, too. The first
-    place has become known, a vouched place is lost, or the caller has asked for it."""
+    place has become known, a vouched place is lost, or the caller has asked for it. `doubts`: the last statement of
+    each identity change that waits."""
 
     standing: StandingState
     verdicts: dict[str, Verdict]
     places: dict[str, Place]
     retest: bool
+    doubts: list[Statement]
 
     def counts(self, chain: str) -> bool:
         return self.verdicts[chain].counts_as not in NOT_COUNTED
@@ -109,11 +112,11 @@ _VERDICTS: Final[dict[PlaceState, Verdict]] = {
 class Identities(NamedTuple):
     """Vouched divisions of other identities of the judged person. `mates`: of the persons that are the same human now.
 
-    `vouched_without(person, chain)`: of all who are the same human as the person if the identity change `chain` is
-    ignored. For person None: of the judged person's other identities, again without `chain`."""
+    `vouched_before(person, chain)`: of all who were the same human as the person before the identity change `chain`.
+    For person None: of the judged person's other identities at that time."""
 
     mates: frozenset[str]
-    vouched_without: Callable[[str | None, str], frozenset[str]]
+    vouched_before: Callable[[str | None, str], frozenset[str]]
 
 
 @dataclass
@@ -140,7 +143,8 @@ class StandingJudge:
         retest = self._any_vouched and self._needs_retest()
         verdicts = {c.chain: self._verdict(c, retest) for c in self.chains}
         verdicts |= self._evidence(verdicts)
-        return Outcome(self._new_state(verdicts), verdicts, self._places, retest)
+        doubts = [c.last for c in self.chains if c.kind == "identity_change" and verdicts[c.chain].waits]
+        return Outcome(self._new_state(verdicts), verdicts, self._places, retest, doubts)
 
     def _needs_retest(self) -> bool:
         rank = self._judged.seed_rank
@@ -181,8 +185,9 @@ class StandingJudge:
         return Verdict("withheld", WITHDRAWN) if chain.annulled else found
 
     def _test(self, chain: Chain) -> Verdict:
-        """The verdict on a chain as if it arrived now. Without a vouched place, only places are tested."""
-        if not self._any_vouched and chain.kind not in PLACE_KINDS:
+        """The verdict on a chain as if it arrived now. Without a vouched place, only places and identity changes are
+        tested: the other person of an identity change may have one."""
+        if not self._any_vouched and chain.kind not in _TESTED_WITHOUT_PLACE:
             return FULL
         state = self._judged.states.get(chain.chain)
         if state is not None:
@@ -203,7 +208,7 @@ class StandingJudge:
 
     def _is_admitted(self, chain: Chain) -> bool:
         """Whether the source belongs, or officers have admitted the chain."""
-        if chain.chain in self.standing.exempt or not self._any_vouched or self._source_may(chain):
+        if chain.chain in self.standing.exempt or self._source_may(chain):
             return True
         granted = self._is_granted(chain)
         if granted:
@@ -217,6 +222,8 @@ class StandingJudge:
         """Whether the source belongs, as strictly as the kind demands it."""
         if chain.kind == "identity_change":
             return self._may_link(chain)
+        if not self._any_vouched:
+            return True
         if belongs(chain.source, self._judged.strong):
             return True
         return not self._is_strict(chain) and belongs(chain.source, self._judged.weak)
@@ -224,9 +231,9 @@ class StandingJudge:
     # ── identity changes ────────────────────────────────────────────────────────────────────────────────────
 
     def _may_link(self, chain: Chain) -> bool:
-        """Whether the source belongs to both persons of an identity change. Places that the change itself has added do
-        not matter."""
-        vouched = self._own_divisions | self.identities.vouched_without(None, chain.chain)
+        """Whether the source belongs to both persons of an identity change. Places that the change itself or a later
+        change has added do not matter."""
+        vouched = self._own_divisions | self.identities.vouched_before(None, chain.chain)
         return _belongs_if_known(chain.source, vouched) and self._may_name_other(chain)
 
     def _may_name_other(self, chain: Chain) -> bool:
@@ -234,7 +241,7 @@ class StandingJudge:
         value = chain.last.value
         if not isinstance(value, IdentityChange):
             return True
-        return _belongs_if_known(chain.source, self.identities.vouched_without(value.same_as, chain.chain))
+        return _belongs_if_known(chain.source, self.identities.vouched_before(value.same_as, chain.chain))
 
     # ── deaths ──────────────────────────────────────────────────────────────────────────────────────────────
 

@@ -20,6 +20,7 @@ from msgspec.structs import replace
 
 from ingestion.domain.person import Person, join, statements_of
 from ingestion.domain.pushed import Pushed
+from ingestion.domain.stated_chains import NOT_COUNTED
 
 
 def statement_of(
@@ -45,6 +46,17 @@ def statement_of(
 def with_standing(statement: Statement, at: datetime, counts_as: Standing) -> Statement:
     """The statement with a new standing from the instant `at`."""
     return replace(statement, standing=(*statement.standing, StandingChange(at, counts_as)))
+
+
+def counting_since(statement: Statement) -> datetime | None:
+    """The instant from which the statement counts without a break; None if it does not count."""
+    since: datetime | None = statement.recorded_at
+    for change in statement.standing:
+        if change.as_ in NOT_COUNTED:
+            since = None
+        elif since is None:
+            since = change.at
+    return since
 
 
 def restate(person: Person, instant: datetime, wanted: Callable[[Statement], Standing | None]) -> list[Statement]:

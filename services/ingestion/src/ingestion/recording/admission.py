@@ -6,7 +6,7 @@ divisions in the person's row are enough. Other events are judged with all state
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import date, datetime
 from functools import partial
 from typing import NamedTuple
@@ -25,27 +25,29 @@ from ingestion.domain.standing_state import PlaceRuling, StandingState
 from ingestion.domain.stated_chains import PLACE_KINDS, Chain, chains_of, place_of
 from ingestion.domain.statements import statement_of
 from ingestion.recording.batch import Admission, Work
-from ingestion.recording.identities import mates_of, vouched_without
+from ingestion.recording.identities import mates_of, vouched_before
 
 
 @dataclass(frozen=True)
 class AdmissionTest:
-    """The inputs that all persons of a batch share, and the result so far."""
+    """The inputs that all persons of a batch share. The result is in `work.admission`."""
 
     work: Work
     rules: Rules
     sources: Mapping[str, Source]
     instant: datetime
     today: date
-    admission: Admission = field(default_factory=Admission)
 
-    def admit(self) -> Admission:
+    @property
+    def admission(self) -> Admission:
+        return self.work.admission
+
+    def admit(self) -> None:
         """Decide the events that `work.placing` lets take effect, and change the standing in the persons' memories."""
         by_person = self._by_person()
         slow = [person_id for person_id, events in by_person.items() if not self._admit_at_once(person_id, events)]
         for person_id in slow:
             self._judge(self.work.persons[person_id], by_person[person_id])
-        return self.admission
 
     def _by_person(self) -> dict[str, list[Pushed]]:
         """The events that take effect, by person. A person to judge again has an entry even without events."""
@@ -101,11 +103,11 @@ class AdmissionTest:
         return StandingJudge(self.rules, standing, chains, self.today, self._identities(person_id), retest).decide()
 
     def _identities(self, person_id: str) -> Identities:
-        return Identities(mates_of(self.work, person_id), partial(self._vouched_without, person_id))
+        return Identities(mates_of(self.work, person_id), partial(self._vouched_before, person_id))
 
-    def _vouched_without(self, judged: str, person_id: str | None, chain: str) -> frozenset[str]:
-        """Vouched divisions without the identity change `chain` (see `Identities`). `judged`: the judged person."""
-        return vouched_without(self.work, person_id or judged, chain, own=person_id is not None)
+    def _vouched_before(self, judged: str, person_id: str | None, chain: str) -> frozenset[str]:
+        """Vouched divisions before the identity change `chain` (see `Identities`). `judged`: the judged person."""
+        return vouched_before(self.work, person_id or judged, chain, own=person_id is not None)
 
     def _trial(self, person: Person, events: Sequence[Pushed]) -> bytes:
         """The statements of the person as if all these events counted."""

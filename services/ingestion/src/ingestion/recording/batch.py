@@ -27,7 +27,8 @@ class Request:
     `person_ids`: persons to judge again with all their statements. `forced`: events that take effect without their
     predecessor. `exempt` by person: chains and member parts that officers have released. `places` by person: the
     decision on a place. `grants` by person: rights of sources from now on. `retest`: persons whose earlier statements
-    are tested, too. `by`: the officer."""
+    are tested, too. `held`: the reasons of identity changes that wait now, although their sources may belong. `by`: the
+    officer."""
 
     person_ids: Collection[str] = ()
     forced: Collection[str] = ()
@@ -35,6 +36,7 @@ class Request:
     places: Mapping[str, PlaceRuling] = field(default_factory=dict)
     grants: Mapping[str, Collection[Grant]] = field(default_factory=dict)
     retest: Collection[str] = ()
+    held: Mapping[str, str] = field(default_factory=dict)
     by: str | None = None
 
 
@@ -125,7 +127,7 @@ class Work:
 
     def begin(self) -> None:
         """Clear the results of an earlier attempt to decide. The persons were loaded again."""
-        self.admission = Admission()
+        self.admission = Admission(dict(self.request.held))
         self.new_names.clear()
         self.account_changes.clear()
         self.held_parts.clear()
@@ -148,6 +150,11 @@ class Work:
     def person(self, event: Pushed) -> Person:
         """The person in whose timeline the event is."""
         return self.persons[self.keeper(event)]
+
+    def person_in_quarantine(self, event: Pushed) -> str:
+        """The person of the event's row in quarantine. An event that counted waits with the keeper of its chain."""
+        waited = self.waited.get(event.event_id)
+        return waited.person_id if waited is not None else self.subject(event)
 
     def persons_named(self, event: Pushed) -> tuple[str, ...]:
         """The members of a household list, or the other person of an identity change."""
@@ -189,4 +196,10 @@ class Work:
 
     def next_request(self) -> Request:
         """The request for the next round: judge again the persons whose waiting or earlier events may now change."""
-        return Request(sorted(self.judge_again), retest=self.separated, by=self.request.by)
+        return Request(sorted(self.judge_again), retest=self.separated, held=self._held(), by=self.request.by)
+
+    def _held(self) -> dict[str, str]:
+        """An identity change that lost its standing does not count again in the same transaction. Otherwise a change
+        whose places refute it would come and go."""
+        lost = [w for w in self.withheld if w.kind == "identity_change" and w.event_id == w.chain]
+        return {**self.request.held, **{w.event_id: w.reason for w in lost if w.reason != WITHDRAWN}}

@@ -53,7 +53,7 @@ async def _place(tx: Tx, work: Work, instant: datetime, today: date) -> list[Pus
     fresh = [event for event in work.events if work.is_fresh(event)]
     _place_events(work, fresh)
     work.source_ids = await _source_ids(tx, work, work.placed(fresh))
-    work.admission = AdmissionTest(work, standing_rules(), registered(), instant, today).admit()
+    AdmissionTest(work, standing_rules(), registered(), instant, today).admit()
     if work.admission.stuck:
         _place_events(work, fresh)
     return work.placed(fresh)

@@ -4,10 +4,17 @@ The *mates* of a person are the other persons who are taken for the same human n
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Final
 
-from ingestion.domain.identity import identity_statements, links_known_at
+from common.events.facts import Statement
+
+from ingestion.domain.links import identity_statements, links_known_at
 from ingestion.domain.person import Person
+from ingestion.domain.statements import counting_since
 from ingestion.recording.batch import Work
+
+_NEVER: Final = datetime.max.replace(tzinfo=UTC)
 
 
 def mates_of(work: Work, person_id: str) -> frozenset[str]:
@@ -27,30 +34,64 @@ def ids_of_mates(work: Work, person_id: str) -> set[str]:
     return ids - {person_id}
 
 
+def home_of(work: Work, person_id: str) -> str | None:
+    """The county of the vouched hukou, else residence: of this number, else of another number of the same human."""
+    survivor = work.persons[person_id].merged_into or person_id
+    ids = (person_id, survivor, *sorted(ids_of_mates(work, person_id)))
+    homes = (work.persons[p].memory.standing.home for p in ids)
+    return next((home for home in homes if home is not None), None)
+
+
 def all_mates(work: Work) -> dict[str, set[str]]:
     """The mates of every person who has or had other identities."""
     return {p: ids_of_mates(work, p) for p, person in work.persons.items() if person.identities}
 
 
-# ── without one identity change ─────────────────────────────────────────────────────────────────────────────
+# ── the links before an identity change ─────────────────────────────────────────────────────────────────────
 
 
-def vouched_without(work: Work, person_id: str, chain: str, *, own: bool = True) -> frozenset[str]:
-    """Vouched divisions of all who are the same human as this person if the identity change `chain` is ignored.
+def vouched_before(work: Work, person_id: str, chain: str, *, own: bool = True) -> frozenset[str]:
+    """Vouched divisions of all who were the same human as this person before the identity change `chain`.
 
-    `own`: whether the person's own divisions are included."""
-    same = _connected(person_id, _pairs_without(work, chain))
+    If these had no place, the later changes matter, too: they give the first place. `own`: whether the person's own
+    divisions are included."""
+    circle = _circle_of(work, person_id)
+    same = _connected(person_id, _pairs_beside(circle, chain, later=False))
+    if not _vouched(work.persons[p] for p in same if p in work.persons):
+        same = _connected(person_id, _pairs_beside(circle, chain, later=True))
     if not own:
         same.discard(person_id)
     return _vouched(work.persons[p] for p in same if p in work.persons)
 
 
-def _pairs_without(work: Work, chain: str) -> list[set[str]]:
-    """The pairs of persons that are linked by other identity changes than `chain`."""
-    by_person = {}
-    for person in work.persons.values():
-        by_person[person.person_id] = [s for s in identity_statements(person.statements) if s.chain != chain]
-    return [{link.primary, link.other} for link in links_known_at(by_person)]
+def _circle_of(work: Work, person_id: str) -> list[Person]:
+    person = work.persons.get(person_id)
+    if person is None or person.circle is None:
+        return []
+    return [p for p in work.persons.values() if p.circle == person.circle]
+
+
+def _pairs_beside(circle: Sequence[Person], chain: str, *, later: bool) -> list[set[str]]:
+    """The pairs of persons that are linked by other changes than `chain`. Without `later`: only by changes that count
+    for a longer time. So of two changes that exclude each other, one counts."""
+    by_person = {p.person_id: identity_statements(p.statements) for p in circle}
+    since = _counting_since(s for statements in by_person.values() for s in statements)
+    until = (since.get(chain, _NEVER), chain)
+    pairs = []
+    for link in links_known_at(by_person):
+        if link.chain != chain and (later or (since[link.chain], link.chain) < until):
+            pairs.append({link.primary, link.other})
+    return pairs
+
+
+def _counting_since(statements: Iterable[Statement]) -> dict[str, datetime]:
+    """The instant from which each chain counts without a break. Chains that do not count are missing."""
+    found: dict[str, datetime] = {}
+    for statement in statements:
+        since = counting_since(statement)
+        if since is not None:
+            found[statement.chain] = min(since, found.get(statement.chain, since))
+    return found
 
 
 def _connected(person_id: str, pairs: Sequence[set[str]]) -> set[str]:
@@ -72,13 +113,21 @@ def separated_from(work: Work, mates_before: Mapping[str, set[str]]) -> set[str]
 def persons_to_judge_again(work: Work) -> set[str]:
     """Persons whose waiting events may count now, and persons whose earlier statements must be tested now."""
     stuck = {work.subject(event) for event in work.events if event.event_id in work.admission.stuck}
-    waiting = {p for p in _affected(work) if work.persons[p].waiting or p in stuck}
-    return waiting | _mates_of_first_places(work) | work.separated
+    affected = _with_other_links(work) | _with_other_places(work)
+    return {p for p in affected if p in stuck or _has_to_be_tested(work.persons[p])} | work.separated
 
 
-def _affected(work: Work) -> set[str]:
+def _with_other_links(work: Work) -> set[str]:
+    """All persons of the circles in which identity changes began to count, ceased to count, or were corrected."""
+    changed = {work.keeper(e) for e in work.placed(work.events) if e.kind == "identity_change"}
+    changed |= {w.person_id for w in work.withheld if w.kind == "identity_change"}
+    circles = {work.persons[person_id].circle for person_id in changed}
+    return {p.person_id for p in work.persons.values() if p.circle is not None and p.circle in circles}
+
+
+def _with_other_places(work: Work) -> set[str]:
     """Persons for whom the vouched places of other identities have changed."""
-    found = {p.person_id for p in work.persons.values() if p.rejoined}
+    found: set[str] = set()
     for person_id, before in work.standing_before.items():
         standing = work.persons[person_id].memory.standing
         if standing.strong != before.strong:
@@ -87,10 +136,9 @@ def _affected(work: Work) -> set[str]:
     return found
 
 
-def _mates_of_first_places(work: Work) -> set[str]:
-    """Mates of persons whose first place is known now: their identity changes are tested."""
-    found: set[str] = set()
-    for person_id, before in work.standing_before.items():
-        if before.seed == 0 < work.persons[person_id].memory.standing.seed:
-            found |= ids_of_mates(work, person_id)
-    return found
+def _has_to_be_tested(person: Person) -> bool:
+    """Whether places of other identities decide about events or statements of the person: about waiting events, about
+    identity changes, and about all statements if the person has no place."""
+    if person.waiting or identity_statements(person.statements):
+        return True
+    return person.memory.standing.seed == 0 and bool(person.statements)

@@ -5,7 +5,7 @@ A *quiet* death raises no suspicion (`foreign_events`).
 
 from collections.abc import Collection, Sequence
 from datetime import datetime
-from typing import Final
+from typing import Final, NamedTuple
 
 from common.events.facts import Death, IdentityChange, Standing, Statement
 from common.message import derived_id
@@ -25,20 +25,25 @@ def update_own_statements(work: Work, instant: datetime) -> None:
     """Suspect each death that waits, unless it is quiet. While an identity change waits, doubt the newer number.
 
     A statement about an event that does not wait any more is withheld."""
-    waiting = _waiting_by_person(work)
+    deaths = _waiting_deaths(work)
     for person_id, outcome in work.admission.outcomes.items():
-        known = {o.about: o for o in outcome.standing.own if o.keeper == person_id}
-        _suspect_withheld(work, person_id, known, instant)
-        _update_for(work, waiting.get(person_id, ()), known, instant)
+        own = [o for o in outcome.standing.own if o.keeper == person_id]
+        suspicions = {o.about: o for o in own if _is_suspicion(o)}
+        _suspect_withheld(work, person_id, suspicions, instant)
+        _suspect_waiting(work, deaths.get(person_id, ()), suspicions, instant)
+        _update_doubts(work, outcome.doubts, person_id, [o for o in own if not _is_suspicion(o)], instant)
 
 
-def _waiting_by_person(work: Work) -> dict[str, list[Pushed]]:
-    """The waiting events that begin a chain, by the person whom they name."""
+def _waiting_deaths(work: Work) -> dict[str, list[Pushed]]:
+    """The waiting deaths that begin a chain, by the person whom they name."""
     waiting: dict[str, list[Pushed]] = {}
     for event in work.events:
-        if event.previous is None and work.is_stuck(event.event_id):
+        if event.kind == "death" and event.previous is None and work.is_stuck(event.event_id):
             waiting.setdefault(work.subject(event), []).append(event)
     return waiting
+
+
+# ── suspicions ──────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def _suspect_withheld(work: Work, person_id: str, known: OwnByEvent, instant: datetime) -> None:
@@ -48,28 +53,16 @@ def _suspect_withheld(work: Work, person_id: str, known: OwnByEvent, instant: da
             _suspect_again(work, withheld, known.pop(withheld.event_id, None), instant)
 
 
-def _update_for(work: Work, waiting: Sequence[Pushed], known: OwnByEvent, instant: datetime) -> None:
-    """Add the missing own statements about `waiting`, and let each of `known` count while its event waits.
-
-    `waiting`: the waiting events about a person that begin a chain; `known`: the own statements about this person."""
-    for event in waiting:
-        if event.event_id not in known and _needs_statement(work, event):
-            _add_statement_about(work, event, instant)
-    loud = {event.event_id for event in waiting} - work.quiet
-    for event_id, own in known.items():
-        _set_counting(work.persons[own.person_id], own.chain, event_id in loud, instant)
-
-
-def _needs_statement(work: Work, event: Pushed) -> bool:
-    """Whether an event without an own statement needs one.
+def _suspect_waiting(work: Work, waiting: Sequence[Pushed], known: OwnByEvent, instant: datetime) -> None:
+    """Suspect the new ones of the waiting deaths, and let each of `known` count while its death waits.
 
     A death is suspected when it arrives, or never. An older death without a suspicion was quiet when it arrived."""
-    if event.event_id in work.quiet:
-        return False
-    return event.kind == "identity_change" or (event.kind == "death" and event.event_id in work.new)
-
-
-# ── suspicions ──────────────────────────────────────────────────────────────────────────────────────────────
+    loud = {event.event_id for event in waiting} - work.quiet
+    for event in waiting:
+        if event.event_id in loud and event.event_id in work.new:
+            _add_suspicion(work, work.subject(event), _without_value(event, instant), instant)
+    for event_id, own in known.items():
+        _set_counting(work.persons[own.person_id], own.chain, event_id in loud, instant)
 
 
 def _suspect_again(work: Work, withheld: Withheld, own: OwnStatement | None, instant: datetime) -> None:
@@ -86,7 +79,7 @@ def _suspect_again(work: Work, withheld: Withheld, own: OwnStatement | None, ins
 
 def _add_suspicion(work: Work, person_id: str, death: Statement, instant: datetime) -> None:
     """Add a suspicion to the person's statements: the death `death` with the evidence `reported`."""
-    chain, reported = derived_id("suspicion", death.event_id), Death(evidence="reported")
+    chain, reported = _id_of_suspicion(death.event_id), Death(evidence="reported")
     suspicion = replace(
         death, event_id=chain, chain=chain, action="created", recorded_at=instant, value=reported, standing=()
     )
@@ -94,38 +87,12 @@ def _add_suspicion(work: Work, person_id: str, death: Statement, instant: dateti
     _add_own(work, own, suspicion, (person_id,))
 
 
-# ── doubts ──────────────────────────────────────────────────────────────────────────────────────────────────
+def _id_of_suspicion(event_id: str) -> str:
+    return derived_id("suspicion", event_id)
 
 
-def _add_doubt(work: Work, event: Pushed, instant: datetime) -> None:
-    """Doubt an identity change. The doubt is in the timeline of the newer number; both persons keep a record of it."""
-    newer, older = _newer_and_older(work, event)
-    chain = derived_id("doubt", event.event_id)
-    value = IdentityChange(same_as=older, new_number=_is_new_number(event))
-    doubt = replace(_without_value(event, instant), event_id=chain, chain=chain, value=value)
-    own = OwnStatement(chain, event.event_id, newer, work.subject(event))
-    _add_own(work, own, with_standing(doubt, instant, "waits"), (newer, older))
-
-
-def _newer_and_older(work: Work, event: Pushed) -> tuple[str, str]:
-    """The persons of the newer and the older number of an identity change."""
-    person_id, (other,) = work.subject(event), work.persons_named(event)
-    return (other, person_id) if _is_new_number(event) else (person_id, other)
-
-
-def _is_new_number(event: Pushed) -> bool:
-    """Whether an identity change names a new number, and not another number of the same human."""
-    return getattr(event.value, "new_id_number", None) is not None
-
-
-# ── both ────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
-def _add_statement_about(work: Work, event: Pushed, instant: datetime) -> None:
-    if event.kind == "death":
-        _add_suspicion(work, work.subject(event), _without_value(event, instant), instant)
-    else:
-        _add_doubt(work, event, instant)
+def _is_suspicion(own: OwnStatement) -> bool:
+    return own.chain == _id_of_suspicion(own.about)
 
 
 def _without_value(event: Pushed, instant: datetime) -> Statement:
@@ -141,6 +108,68 @@ def _without_value(event: Pushed, instant: datetime) -> Statement:
         recorded_at=instant,
         valid_from=event.valid_from,
     )
+
+
+# ── doubts ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+class _Doubt(NamedTuple):
+    """A waiting identity change says that two numbers are one human. `about`: its first event."""
+
+    about: str
+    newer: str
+    older: str
+
+
+def _update_doubts(
+    work: Work, doubts: Sequence[Statement], person_id: str, known: Sequence[OwnStatement], instant: datetime
+) -> None:
+    """Add the missing doubts about a person's identity changes, and let each of `known` count while its change waits.
+
+    `doubts`: the last statement of each waiting change. If the source has corrected the other number, the doubt about
+    the wrong number ends."""
+    waiting = {_doubt(person_id, s): s for s in doubts}
+    earlier = {_doubt_of(work, own): own for own in known}
+    for doubt in waiting.keys() - earlier.keys():
+        _add_doubt(work, doubt, waiting[doubt], person_id, instant)
+    for doubt, own in earlier.items():
+        counts = doubt in waiting or own.about in work.request.held
+        _set_counting(work.persons[own.person_id], own.chain, counts, instant)
+
+
+def _doubt(person_id: str, change: Statement) -> _Doubt:
+    value = change.value
+    assert isinstance(value, IdentityChange)
+    newer, older = (value.same_as, person_id) if value.new_number else (person_id, value.same_as)
+    return _Doubt(change.chain, newer, older)
+
+
+def _doubt_of(work: Work, own: OwnStatement) -> _Doubt:
+    """The doubt that an own statement has put in the timeline of the newer number."""
+    stated = next(s for s in statements_of(work.persons[own.person_id].statements) if s.chain == own.chain)
+    assert isinstance(stated.value, IdentityChange)
+    return _Doubt(own.about, own.person_id, stated.value.same_as)
+
+
+def _add_doubt(work: Work, doubt: _Doubt, change: Statement, keeper: str, instant: datetime) -> None:
+    """Doubt an identity change. The doubt is in the timeline of the newer number; both persons keep a record of it."""
+    chain = derived_id("doubt", *doubt)
+    value = IdentityChange(same_as=doubt.older, new_number=doubt.newer != keeper)
+    stated = replace(
+        change,
+        event_id=chain,
+        chain=chain,
+        action="created",
+        recorded_at=instant,
+        valid_to=None,
+        value=value,
+        standing=(),
+    )
+    own = OwnStatement(chain, doubt.about, doubt.newer, keeper)
+    _add_own(work, own, with_standing(stated, instant, "waits"), (doubt.newer, doubt.older))
+
+
+# ── both ────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def _add_own(work: Work, own: OwnStatement, statement: Statement, holders: Collection[str]) -> None:
