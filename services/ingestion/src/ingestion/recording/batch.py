@@ -20,26 +20,6 @@ from ingestion.domain.standing_state import Grant, PlaceRuling, StandingState
 from ingestion.recording.store.quarantine import Part, Waited
 
 
-@dataclass(frozen=True)
-class Request:
-    """Decisions of officers or of a job.
-
-    `person_ids`: persons to judge again with all their statements. `forced`: events that take effect without their
-    predecessor. `exempt` by person: chains and member parts that officers have released. `places` by person: the
-    decision on a place. `grants` by person: rights of sources from now on. `retest`: persons whose earlier statements
-    are tested, too. `held`: the reasons of identity changes that wait now, although their sources may belong. `by`: the
-    officer."""
-
-    person_ids: Collection[str] = ()
-    forced: Collection[str] = ()
-    exempt: Mapping[str, Collection[str]] = field(default_factory=dict)
-    places: Mapping[str, PlaceRuling] = field(default_factory=dict)
-    grants: Mapping[str, Collection[Grant]] = field(default_factory=dict)
-    retest: Collection[str] = ()
-    held: Mapping[str, str] = field(default_factory=dict)
-    by: str | None = None
-
-
 class Withheld(NamedTuple):
     """An event that counted, and waits from now on."""
 
@@ -54,6 +34,32 @@ class Withheld(NamedTuple):
         """Whether a death of this person waits again, and not only a statement that follows it."""
         waits = self.kind == "death" and self.event_id == self.chain and self.reason != WITHDRAWN
         return waits and self.person_id == person_id
+
+    @property
+    def is_lost_identity_change(self) -> bool:
+        """Whether an identity change waits again, and not only a statement that follows it."""
+        return self.kind == "identity_change" and self.event_id == self.chain and self.reason != WITHDRAWN
+
+
+@dataclass(frozen=True)
+class Request:
+    """Decisions of officers or of a job.
+
+    `person_ids`: persons to judge again with all their statements. `forced`: events that take effect without their
+    predecessor. `exempt` by person: chains and member parts that officers have released. `places` by person: the
+    decision on a place. `grants` by person: rights of sources from now on. `retest`: persons whose earlier statements
+    are tested, too. `held`: identity changes that lost their standing in this transaction and wait. `held_tested`: such
+    changes were tested once more (`Work.next_request`). `by`: the officer."""
+
+    person_ids: Collection[str] = ()
+    forced: Collection[str] = ()
+    exempt: Mapping[str, Collection[str]] = field(default_factory=dict)
+    places: Mapping[str, PlaceRuling] = field(default_factory=dict)
+    grants: Mapping[str, Collection[Grant]] = field(default_factory=dict)
+    retest: Collection[str] = ()
+    held: dict[str, Withheld] = field(default_factory=dict)
+    held_tested: bool = False
+    by: str | None = None
 
 
 class AccountChange(NamedTuple):
@@ -127,7 +133,7 @@ class Work:
 
     def begin(self) -> None:
         """Clear the results of an earlier attempt to decide. The persons were loaded again."""
-        self.admission = Admission(dict(self.request.held))
+        self.admission = Admission({event_id: w.reason for event_id, w in self.request.held.items()})
         self.new_names.clear()
         self.account_changes.clear()
         self.held_parts.clear()
@@ -194,12 +200,20 @@ class Work:
 
     # ── the next round ──────────────────────────────────────────────────────────────────────────────────────
 
-    def next_request(self) -> Request:
-        """The request for the next round: judge again the persons whose waiting or earlier events may now change."""
-        return Request(sorted(self.judge_again), retest=self.separated, held=self._held(), by=self.request.by)
+    def next_request(self) -> Request | None:
+        """The request for the next round: judge again the persons whose waiting or earlier events may now change.
 
-    def _held(self) -> dict[str, str]:
-        """An identity change that lost its standing does not count again in the same transaction. Otherwise a change
-        whose places refute it would come and go."""
-        lost = [w for w in self.withheld if w.kind == "identity_change" and w.event_id == w.chain]
-        return {**self.request.held, **{w.event_id: w.reason for w in lost if w.reason != WITHDRAWN}}
+        An identity change that lost its standing is held. When all else is decided, it is tested once more: the change
+        that refuted it may have lost its standing, too. If its own effects refute it, it loses its standing again."""
+        held = self.request.held | {w.event_id: w for w in self.withheld if w.is_lost_identity_change}
+        if self.judge_again:
+            return Request(
+                sorted(self.judge_again),
+                retest=self.separated,
+                held=held,
+                held_tested=self.request.held_tested,
+                by=self.request.by,
+            )
+        if held and not self.request.held_tested:
+            return Request(sorted({w.person_id for w in held.values()}), held_tested=True, by=self.request.by)
+        return None

@@ -64,9 +64,10 @@ async def _apply(tx: Tx, new: dict[str, Pushed], now: datetime, request: Request
     Returns the work of the first round."""
     work = last = await _apply_once(tx, new, now, request)
     for _ in range(JUDGE_AGAIN_MAX):
-        if not last.judge_again:
+        again = last.next_request()
+        if again is None:
             break
-        last = await _apply_once(tx, {}, now, last.next_request())
+        last = await _apply_once(tx, {}, now, again)
     return work
 
 
