@@ -2,7 +2,7 @@
 
 The area of the source decides an event that waits for another event or a certificate. If the reason is in
 RULE_REASONS, or the source does not belong to the person, the county of the vouched hukou decides. The deciding area is
-then never an area of the source.
+then never an area of the source. The places of all numbers of the person matter.
 """
 
 from collections.abc import Mapping, Sequence
