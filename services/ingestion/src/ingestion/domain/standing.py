@@ -20,7 +20,6 @@ from rules.facts.timeline import facts_known_at
 
 from ingestion.domain.chains import WITHDRAWN
 from ingestion.domain.places import Place, PlaceState, belongs, county_of, judge
-from ingestion.domain.pushed import Source
 from ingestion.domain.standing_state import StandingState
 from ingestion.domain.stated_chains import NOT_COUNTED, PLACE_KINDS, Chain, has_objection, place_of
 
@@ -112,11 +111,11 @@ _VERDICTS: Final[dict[PlaceState, Verdict]] = {
 class Identities(NamedTuple):
     """Vouched divisions of other identities of the judged person. `mates`: of the persons that are the same human now.
 
-    `vouched_before(person, chain)`: of all who were the same human as the person before the identity change `chain`.
-    For person None: of the judged person's other identities at that time."""
+    `vouched_before(person, chain, own)`: of all who were the same human as the person before the identity change
+    `chain`. Person None is the judged person. `own`: the vouched divisions of the judged person."""
 
     mates: frozenset[str]
-    vouched_before: Callable[[str | None, str], frozenset[str]]
+    vouched_before: Callable[[str | None, str, frozenset[str]], frozenset[str]]
 
 
 @dataclass
@@ -233,15 +232,19 @@ class StandingJudge:
     def _may_link(self, chain: Chain) -> bool:
         """Whether the source belongs to both persons of an identity change. Places that the change itself or a later
         change has added do not matter."""
-        vouched = self._own_divisions | self.identities.vouched_before(None, chain.chain)
-        return _belongs_if_known(chain.source, vouched) and self._may_name_other(chain)
+        return self._belongs_before(chain, None) and self._may_name_other(chain)
+
+    def _belongs_before(self, chain: Chain, person_id: str | None) -> bool:
+        """Whether the source of an identity change belongs to a person as known before it (None: the judged person)."""
+        vouched = self.identities.vouched_before(person_id, chain.chain, self._own_divisions)
+        return not vouched or belongs(chain.source, vouched)
 
     def _may_name_other(self, chain: Chain) -> bool:
         """Whether a source belongs to the other person of an identity change, or that person has no vouched place."""
         value = chain.last.value
         if not isinstance(value, IdentityChange):
             return True
-        return _belongs_if_known(chain.source, self.identities.vouched_before(value.same_as, chain.chain))
+        return self._belongs_before(chain, value.same_as)
 
     # ── deaths ──────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -273,8 +276,3 @@ def _places(chains: Sequence[Chain], standing: StandingState) -> dict[str, Place
         if place is not None:
             found[chain.chain] = place
     return found
-
-
-def _belongs_if_known(source: Source, vouched: frozenset[str]) -> bool:
-    """Whether the source belongs by these vouched divisions. If there are none, every source belongs."""
-    return not vouched or belongs(source, vouched)

@@ -25,7 +25,7 @@ from ingestion.domain.standing_state import PlaceRuling, StandingState
 from ingestion.domain.stated_chains import PLACE_KINDS, Chain, chains_of, place_of
 from ingestion.domain.statements import statement_of
 from ingestion.recording.batch import Admission, Work
-from ingestion.recording.identities import mates_of, vouched_before
+from ingestion.recording.identities import Judged, mates_of, vouched_before
 
 
 @dataclass(frozen=True)
@@ -105,9 +105,9 @@ class AdmissionTest:
     def _identities(self, person_id: str) -> Identities:
         return Identities(mates_of(self.work, person_id), partial(self._vouched_before, person_id))
 
-    def _vouched_before(self, judged: str, person_id: str | None, chain: str) -> frozenset[str]:
+    def _vouched_before(self, judged: str, person_id: str | None, chain: str, own: frozenset[str]) -> frozenset[str]:
         """Vouched divisions before the identity change `chain` (see `Identities`). `judged`: the judged person."""
-        return vouched_before(self.work, person_id or judged, chain, own=person_id is not None)
+        return vouched_before(self.work, Judged(judged, own), person_id or judged, chain)
 
     def _trial(self, person: Person, events: Sequence[Pushed]) -> bytes:
         """The statements of the person as if all these events counted."""

@@ -5,7 +5,7 @@ The *mates* of a person are the other persons who are taken for the same human n
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Final
+from typing import Final, NamedTuple
 
 from common.events.facts import Statement
 
@@ -50,18 +50,26 @@ def all_mates(work: Work) -> dict[str, set[str]]:
 # ── the links before an identity change ─────────────────────────────────────────────────────────────────────
 
 
-def vouched_before(work: Work, person_id: str, chain: str, *, own: bool = True) -> frozenset[str]:
+class Judged(NamedTuple):
+    """The person who is being judged, with the vouched divisions that follow; the row has the earlier ones."""
+
+    person_id: str
+    divisions: frozenset[str]
+
+
+def vouched_before(work: Work, judged: Judged, person_id: str, chain: str) -> frozenset[str]:
     """Vouched divisions of all who were the same human as this person before the identity change `chain`.
 
-    If these had no place, the later changes matter, too: they give the first place. `own`: whether the person's own
-    divisions are included."""
+    If these had no place, the later changes matter, too: they give the first place."""
     circle = _circle_of(work, person_id)
-    same = _connected(person_id, _pairs_beside(circle, chain, later=False))
-    if not _vouched(work.persons[p] for p in same if p in work.persons):
-        same = _connected(person_id, _pairs_beside(circle, chain, later=True))
-    if not own:
-        same.discard(person_id)
-    return _vouched(work.persons[p] for p in same if p in work.persons)
+    found = _vouched_with(work, judged, _connected(person_id, _pairs_beside(circle, chain, later=False)))
+    return found or _vouched_with(work, judged, _connected(person_id, _pairs_beside(circle, chain, later=True)))
+
+
+def _vouched_with(work: Work, judged: Judged, person_ids: set[str]) -> frozenset[str]:
+    """Vouched divisions of these persons, as far as they are loaded."""
+    others = _vouched(work.persons[p] for p in person_ids - {judged.person_id} if p in work.persons)
+    return others | judged.divisions if judged.person_id in person_ids else others
 
 
 def _circle_of(work: Work, person_id: str) -> list[Person]:
