@@ -146,6 +146,20 @@ def test_rows_are_read_in_the_store(service: str) -> None:
     assert not wrong
 
 
+def test_a_read_is_one_expression_without_conditions() -> None:
+    """Its body runs once, at import: `if after is None` would be decided there, without an error."""
+    wrong = []
+    for path in SOURCES:
+        for function in functions(parsed(path)):
+            if not any(ast.unparse(decorator).startswith("reads.") for decorator in function.decorator_list):
+                continue
+            body = function.body[1:] if ast.get_docstring(function) else function.body
+            decides = any(isinstance(node, ast.IfExp | ast.BoolOp | ast.Is | ast.IsNot) for node in ast.walk(function))
+            if [type(statement) for statement in body] != [ast.Return] or decides:
+                wrong.append(f"{relative(path)}:{function.name}")
+    assert not wrong
+
+
 # -- density and words
 
 
