@@ -98,7 +98,7 @@ async def _lock_for_checker(tx: Tx, batch_id: str, caller: Caller) -> Batch:
 
 
 async def _lock(tx: Tx, batch_id: str, caller: Caller) -> Batch:
-    return visible(caller, await batches.load_batch(tx.sql, batch_id, lock=True))
+    return visible(caller, await batches.lock_batch(tx, batch_id))
 
 
 async def _lock_lines(tx: Tx, batch_id: str) -> tuple[list[Line], dict[Key, Position]]:

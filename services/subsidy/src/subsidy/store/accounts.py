@@ -6,7 +6,8 @@ from typing import Final, NamedTuple
 
 import asyncpg
 from rules.money.due import ANYWHERE
-from shell.store import bulk
+from shell.store import bulk, reads
+from shell.store.reads import Select, select
 from shell.store.transaction import Tx
 
 from subsidy.domain.accounts import Account
@@ -24,9 +25,9 @@ class Known(NamedTuple):
 _COLUMNS: Final = ", ".join(Account._fields)
 
 
-async def load_account(connection: asyncpg.Connection, person_id: str) -> Account | None:
-    row = await connection.fetchrow(f"SELECT {_COLUMNS} FROM accounts WHERE person_id = $1", person_id)  # noqa: S608
-    return Account(*row) if row else None
+@reads.row(Account)
+def load_account(person_id: str) -> Select[AccountRow]:
+    return select(AccountRow).where(AccountRow.person_id == person_id)
 
 
 async def load_known(tx: Tx, person_ids: Sequence[str]) -> dict[str, Known]:

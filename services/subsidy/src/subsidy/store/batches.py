@@ -5,12 +5,13 @@ from datetime import date, datetime
 from typing import Final, NamedTuple
 
 import asyncpg
-from shell.store import bulk
+from shell.store import bulk, reads
+from shell.store.reads import Select, among, col, if_given, select
 from shell.store.transaction import Tx
 
 from subsidy.domain.ledger import Kind, Line
 from subsidy.domain.payment import LineChange
-from subsidy.tables import BatchLineRow
+from subsidy.tables import BatchLineRow, BatchRow
 
 _FINAL: Final = ("approved", "rejected")
 
@@ -67,7 +68,6 @@ class LineDetail(NamedTuple):
 
 _BATCH: Final = ", ".join(Batch._fields)
 _LINE: Final = ", ".join(Line._fields)
-_DETAIL: Final = ", ".join(LineDetail._fields)
 
 
 async def insert_batch(tx: Tx, batch: Batch) -> bool:
@@ -77,10 +77,14 @@ async def insert_batch(tx: Tx, batch: Batch) -> bool:
     return await tx.sql.fetchval(statement, *batch) is not None
 
 
-async def load_batch(connection: asyncpg.Connection, batch_id: str, *, lock: bool = False) -> Batch | None:
-    statement = f"SELECT {_BATCH} FROM batches WHERE batch_id = $1{' FOR UPDATE' if lock else ''}"  # noqa: S608
-    row = await connection.fetchrow(statement, batch_id)
-    return Batch(*row) if row else None
+@reads.row(Batch)
+def load_batch(batch_id: str) -> Select[BatchRow]:
+    return select(BatchRow).where(BatchRow.batch_id == batch_id)
+
+
+@reads.row(Batch)
+def lock_batch(batch_id: str) -> Select[BatchRow]:
+    return select(BatchRow).where(BatchRow.batch_id == batch_id).with_for_update()
 
 
 async def load_months(tx: Tx, batch_ids: Sequence[str]) -> dict[str, date]:
@@ -89,27 +93,22 @@ async def load_months(tx: Tx, batch_ids: Sequence[str]) -> dict[str, date]:
     return dict(rows)
 
 
-async def list_batches(
-    connection: asyncpg.Connection,
-    areas: Sequence[str] | None,
-    month: date | None,
-    state: str | None,
-    after: str | None,
-    limit: int,
-) -> list[Batch]:
+@reads.rows(Batch)
+def list_batches(
+    areas: Sequence[str] | None, month: date | None, state: str | None, after: str | None, limit: int
+) -> Select[BatchRow]:
     """List batches by id. A filter that is None does not apply. `after`: the last id of the page before."""
-    rows = await connection.fetch(
-        f"""SELECT {_BATCH} FROM batches
-            WHERE ($1::text[] IS NULL OR jurisdiction = ANY($1)) AND ($2::date IS NULL OR month = $2)
-              AND ($3::text IS NULL OR state = $3) AND ($4::uuid IS NULL OR batch_id > $4)
-            ORDER BY batch_id LIMIT $5""",  # noqa: S608
-        areas,
-        month,
-        state,
-        after,
-        limit,
+    return (
+        select(BatchRow)
+        .where(
+            if_given(areas, among(BatchRow.jurisdiction, areas)),
+            if_given(month, col(BatchRow.month) == month),
+            if_given(state, col(BatchRow.state) == state),
+            if_given(after, col(BatchRow.batch_id) > after),
+        )
+        .order_by(BatchRow.batch_id)
+        .limit(limit)
     )
-    return [Batch(*row) for row in rows]
 
 
 async def update_batch(tx: Tx, batch: Batch) -> None:
@@ -142,13 +141,12 @@ async def insert_lines(tx: Tx, batch_id: str, lines: Sequence[Line]) -> None:
     await bulk.insert(tx, BatchLineRow, (*Line._fields, "batch_id"), [(*line, batch_id) for line in lines])
 
 
-async def lock_lines(tx: Tx, batch_id: str) -> list[Line]:
+@reads.rows(Line)
+def lock_lines(batch_id: str) -> Select[BatchLineRow]:
     """Lock all lines of a batch, in the order of ids."""
-    rows = await tx.sql.fetch(
-        f"SELECT {_LINE} FROM batch_lines WHERE batch_id = $1 ORDER BY line_id FOR UPDATE",  # noqa: S608
-        batch_id,
+    return (
+        select(BatchLineRow).where(BatchLineRow.batch_id == batch_id).order_by(BatchLineRow.line_id).with_for_update()
     )
-    return [Line(*row) for row in rows]
 
 
 async def lock_lines_by_id(tx: Tx, line_ids: Sequence[str]) -> dict[str, tuple[Line, str]]:
@@ -177,17 +175,16 @@ async def change_lines(tx: Tx, changes: Sequence[LineChange]) -> None:
     )
 
 
-async def list_lines(
-    connection: asyncpg.Connection, batch_id: str, states: Sequence[str] | None, after: str | None, limit: int
-) -> list[LineDetail]:
+@reads.rows(LineDetail)
+def list_lines(batch_id: str, states: Sequence[str] | None, after: str | None, limit: int) -> Select[BatchLineRow]:
     """List lines of a batch in the order of ids. `states` None: all states. `after`: the last id of the page before."""
-    rows = await connection.fetch(
-        f"""SELECT {_DETAIL} FROM batch_lines
-            WHERE batch_id = $1 AND ($2::text[] IS NULL OR state = ANY($2)) AND ($3::uuid IS NULL OR line_id > $3)
-            ORDER BY line_id LIMIT $4""",  # noqa: S608
-        batch_id,
-        states,
-        after,
-        limit,
+    return (
+        select(BatchLineRow)
+        .where(
+            BatchLineRow.batch_id == batch_id,
+            if_given(states, among(BatchLineRow.state, states)),
+            if_given(after, col(BatchLineRow.line_id) > after),
+        )
+        .order_by(BatchLineRow.line_id)
+        .limit(limit)
     )
-    return [LineDetail(*row) for row in rows]

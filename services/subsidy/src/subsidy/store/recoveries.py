@@ -2,11 +2,13 @@
 
 from collections.abc import Sequence
 from datetime import date, datetime
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
-import asyncpg
+from shell.store import reads
+from shell.store.reads import Select, among, col, if_given, select
 
 from subsidy.domain.ledger import Key
+from subsidy.tables import RecoveryRow
 
 
 class Recovery(NamedTuple):
@@ -30,38 +32,27 @@ class Recovery(NamedTuple):
         return self.person_id, self.item, self.jurisdiction, self.service_month
 
 
-_COLUMNS: Final = ", ".join(Recovery._fields)
+@reads.row(Recovery)
+def load_recovery(recovery_id: str) -> Select[RecoveryRow]:
+    return select(RecoveryRow).where(RecoveryRow.recovery_id == recovery_id)
 
 
-async def load_recovery(connection: asyncpg.Connection, recovery_id: str) -> Recovery | None:
-    row = await connection.fetchrow(
-        f"SELECT {_COLUMNS} FROM recoveries WHERE recovery_id = $1",  # noqa: S608
-        recovery_id,
-    )
-    return Recovery(*row) if row else None
-
-
-async def list_recoveries(
-    connection: asyncpg.Connection,
-    areas: Sequence[str] | None,
-    state: str | None,
-    person_id: str | None,
-    after: str | None,
-    limit: int,
-) -> list[Recovery]:
+@reads.rows(Recovery)
+def list_recoveries(
+    areas: Sequence[str] | None, state: str | None, person_id: str | None, after: str | None, limit: int
+) -> Select[RecoveryRow]:
     """List recoveries in the order of ids. A filter that is None does not apply.
 
     `after`: the last id of the page before.
     """
-    rows = await connection.fetch(
-        f"""SELECT {_COLUMNS} FROM recoveries
-            WHERE ($1::text[] IS NULL OR jurisdiction = ANY($1)) AND ($2::text IS NULL OR state = $2)
-              AND ($3::uuid IS NULL OR person_id = $3) AND ($4::uuid IS NULL OR recovery_id > $4)
-            ORDER BY recovery_id LIMIT $5""",  # noqa: S608
-        areas,
-        state,
-        person_id,
-        after,
-        limit,
+    return (
+        select(RecoveryRow)
+        .where(
+            if_given(areas, among(RecoveryRow.jurisdiction, areas)),
+            if_given(state, col(RecoveryRow.state) == state),
+            if_given(person_id, col(RecoveryRow.person_id) == person_id),
+            if_given(after, col(RecoveryRow.recovery_id) > after),
+        )
+        .order_by(RecoveryRow.recovery_id)
+        .limit(limit)
     )
-    return [Recovery(*row) for row in rows]
