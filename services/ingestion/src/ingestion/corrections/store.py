@@ -2,9 +2,14 @@
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import Any, Final, NamedTuple
+from typing import Any, NamedTuple
 
+from shell.store import reads
+from shell.store.reads import Select, among, col, if_given, select
 from shell.store.transaction import Tx
+
+from ingestion.corrections.tables import CorrectionRow
+from ingestion.tables import RejectionRow
 
 
 class Request(NamedTuple):
@@ -67,9 +72,6 @@ class Settled(NamedTuple):
     answered_by: str | None
 
 
-_COLUMNS: Final = ", ".join(Request._fields)
-
-
 # ── the event of a request ──────────────────────────────────────────────────────────────────────────────────
 
 
@@ -82,50 +84,47 @@ async def find_event(connection: Any, event_id: str) -> AcceptedEvent | None:
     return AcceptedEvent(*row) if row is not None else None
 
 
-async def find_rejection(connection: Any, event_id: str) -> Rejection | None:
+@reads.row(Rejection)
+def find_rejection(event_id: str) -> Select[RejectionRow]:
     """The last rejection of this event; None if there is none."""
-    row = await connection.fetchrow(
-        "SELECT source, problems FROM rejections WHERE event_id = $1 ORDER BY recorded_at DESC LIMIT 1", event_id
+    return (
+        select(RejectionRow)
+        .where(RejectionRow.event_id == event_id)
+        .order_by(col(RejectionRow.recorded_at).desc())
+        .limit(1)
     )
-    return Rejection(*row) if row is not None else None
 
 
 # ── requests ────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-async def load_open(connection: Any, event_id: str) -> Request | None:
+@reads.row(Request)
+def load_open(event_id: str) -> Select[CorrectionRow]:
     """The open request about this event; None if there is none."""
-    row = await connection.fetchrow(
-        f"SELECT {_COLUMNS} FROM corrections WHERE event_id = $1 AND state = 'open'",  # noqa: S608 - constant columns
-        event_id,
-    )
-    return Request(*row) if row is not None else None
+    return select(CorrectionRow).where(CorrectionRow.event_id == event_id, CorrectionRow.state == "open")
 
 
-async def lock_request(tx: Tx, correction_id: str) -> Request | None:
-    row = await tx.sql.fetchrow(
-        f"SELECT {_COLUMNS} FROM corrections WHERE correction_id = $1 FOR UPDATE",  # noqa: S608 - constant columns
-        correction_id,
-    )
-    return Request(*row) if row is not None else None
+@reads.row(Request)
+def lock_request(correction_id: str) -> Select[CorrectionRow]:
+    return select(CorrectionRow).where(CorrectionRow.correction_id == correction_id).with_for_update()
 
 
-async def list_requests(
-    connection: Any, sources: Sequence[str], state: str, overdue_at: datetime | None, after: str | None, limit: int
-) -> list[Request]:
+@reads.rows(Request)
+def list_requests(
+    sources: Sequence[str], state: str, overdue_at: datetime | None, after: str | None, limit: int
+) -> Select[CorrectionRow]:
     """A page of these sources' requests, by id. `overdue_at`: only those with an earlier deadline."""
-    rows = await connection.fetch(
-        f"""SELECT {_COLUMNS} FROM corrections
-            WHERE source = ANY($1::text[]) AND state = $2 AND ($3::timestamptz IS NULL OR deadline < $3)
-              AND ($4::uuid IS NULL OR correction_id > $4)
-            ORDER BY correction_id LIMIT $5""",  # noqa: S608 - constant columns
-        list(sources),
-        state,
-        overdue_at,
-        after,
-        limit,
+    return (
+        select(CorrectionRow)
+        .where(
+            among(CorrectionRow.source, sources),
+            CorrectionRow.state == state,
+            if_given(overdue_at, col(CorrectionRow.deadline) < overdue_at),
+            if_given(after, col(CorrectionRow.correction_id) > after),
+        )
+        .order_by(CorrectionRow.correction_id)
+        .limit(limit)
     )
-    return [Request(*row) for row in rows]
 
 
 async def lock_open(tx: Tx, looked_before: datetime, margin: timedelta, limit: int) -> list[OpenRequest]:

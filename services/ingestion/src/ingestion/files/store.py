@@ -2,13 +2,14 @@
 
 from collections.abc import Collection, Sequence
 from datetime import datetime
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 import asyncpg
-from shell.store import bulk
+from shell.store import bulk, reads
+from shell.store.reads import Select, among, col, if_given, select
 from shell.store.transaction import Tx
 
-from ingestion.files.tables import ImportRejectRow
+from ingestion.files.tables import ImportRejectRow, ImportRow
 
 _Bytes = bytes  # `bytes` is a field of StoredImport
 
@@ -78,9 +79,6 @@ class Advance(NamedTuple):
     headers: bytes
 
 
-_COLUMNS: Final = ", ".join(StoredImport._fields)
-
-
 async def insert_import(tx: Tx, new: NewImport) -> bool:
     """Insert an import. Returns False, and changes nothing, if the import exists already."""
     found = await tx.sql.fetchval(
@@ -91,13 +89,10 @@ async def insert_import(tx: Tx, new: NewImport) -> bool:
     return bool(found)
 
 
-async def lock_import(tx: Tx, import_id: str) -> StoredImport:
+@reads.existing_row(StoredImport)
+def lock_import(import_id: str) -> Select[ImportRow]:
     """Lock and return an import that exists."""
-    row = await tx.sql.fetchrow(
-        f"SELECT {_COLUMNS} FROM imports WHERE import_id = $1 FOR UPDATE",  # noqa: S608 - a constant list of columns
-        import_id,
-    )
-    return StoredImport._make(row)
+    return select(ImportRow).where(ImportRow.import_id == import_id).with_for_update()
 
 
 async def restart(tx: Tx, import_id: str, spool: str) -> None:
@@ -110,30 +105,25 @@ async def restart(tx: Tx, import_id: str, spool: str) -> None:
     )
 
 
-async def load_import(connection: asyncpg.Connection, import_id: str) -> StoredImport | None:
-    row = await connection.fetchrow(
-        f"SELECT {_COLUMNS} FROM imports WHERE import_id = $1",  # noqa: S608 - a constant list of columns
-        import_id,
-    )
-    return StoredImport._make(row) if row else None
+@reads.row(StoredImport)
+def load_import(import_id: str) -> Select[ImportRow]:
+    return select(ImportRow).where(ImportRow.import_id == import_id)
 
 
-async def list_imports(
-    connection: asyncpg.Connection, source: str | None, owners: Sequence[str] | None, after: str | None, limit: int
-) -> list[StoredImport]:
+@reads.rows(StoredImport)
+def list_imports(source: str | None, owners: Sequence[str] | None, after: str | None, limit: int) -> Select[ImportRow]:
     """A page of the imports of a source, of areas (`owners`), or of all if both are None. They are sorted by id and
     begin after the id `after`."""
-    rows = await connection.fetch(
-        f"""SELECT {_COLUMNS} FROM imports
-            WHERE ($1::text IS NULL OR source = $1) AND ($2::text[] IS NULL OR owner = ANY($2))
-              AND ($3::uuid IS NULL OR import_id > $3)
-            ORDER BY import_id LIMIT $4""",  # noqa: S608 - a constant list of columns
-        source,
-        owners,
-        after,
-        limit,
+    return (
+        select(ImportRow)
+        .where(
+            if_given(source, col(ImportRow.source) == source),
+            if_given(owners, among(ImportRow.owner, owners)),
+            if_given(after, col(ImportRow.import_id) > after),
+        )
+        .order_by(ImportRow.import_id)
+        .limit(limit)
     )
-    return list(map(StoredImport._make, rows))
 
 
 async def count_open(connection: asyncpg.Connection, source: str | None) -> int:
@@ -243,15 +233,15 @@ async def settle(
 # ── rejects ─────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-async def list_rejects(connection: asyncpg.Connection, import_id: str, after: int, limit: int) -> list[StoredReject]:
+@reads.rows(StoredReject)
+def list_rejects(import_id: str, after: int, limit: int) -> Select[ImportRejectRow]:
     """A page of rejected rows, in the order of the file. `after`: number of the last row of the page before."""
-    rows = await connection.fetch(
-        "SELECT row, problems, sealed FROM import_rejects WHERE import_id = $1 AND row > $2 ORDER BY row LIMIT $3",
-        import_id,
-        after,
-        limit,
+    return (
+        select(ImportRejectRow)
+        .where(ImportRejectRow.import_id == import_id, ImportRejectRow.row > after)
+        .order_by(col(ImportRejectRow.row))
+        .limit(limit)
     )
-    return list(map(StoredReject._make, rows))
 
 
 async def count_reject_bytes(connection: asyncpg.Connection, import_id: str) -> int:

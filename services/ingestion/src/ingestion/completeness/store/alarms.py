@@ -4,10 +4,12 @@ from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from typing import Any, NamedTuple
 
-from shell.store import bulk
+from shell.store import bulk, reads
+from shell.store.reads import Select, select
 from shell.store.transaction import Tx
 
 from ingestion.completeness.store.days import report
+from ingestion.completeness.tables import SourceKindRow
 from ingestion.domain.completeness import ReportedDay, Tally
 
 SourceKind = tuple[str, str]
@@ -166,10 +168,10 @@ async def count_gaps(connection: Any) -> dict[str, int]:
 # ── silence ─────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-async def list_arrivals(connection: Any) -> list[Arrival]:
+@reads.rows(Arrival)
+def list_arrivals() -> Select[SourceKindRow]:
     """Every source and kind that has arrived or has an alarm."""
-    rows = await connection.fetch("SELECT source, kind, heard_at, silent_since FROM source_kinds ORDER BY source, kind")
-    return [Arrival(*row) for row in rows]
+    return select(SourceKindRow).order_by(SourceKindRow.source, SourceKindRow.kind)
 
 
 async def save_silences(tx: Tx, rows: Sequence[Silence]) -> None:

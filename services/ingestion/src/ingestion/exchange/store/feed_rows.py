@@ -6,7 +6,8 @@ from typing import Final, NamedTuple
 
 import asyncpg
 import msgspec
-from shell.store import bulk
+from shell.store import bulk, reads
+from shell.store.reads import Select, col, select
 from shell.store.transaction import Tx
 
 from ingestion.exchange.domain.states import Content, FormerPeriods, KeyState
@@ -156,13 +157,12 @@ async def count_rejects(connection: asyncpg.Connection, feeds: Sequence[str]) ->
     return {row[0]: row[1] for row in rows}
 
 
-async def list_rejects(connection: asyncpg.Connection, feed: str, after: bytes, limit: int) -> list[StoredReject]:
+@reads.rows(StoredReject)
+def list_rejects(feed: str, after: bytes, limit: int) -> Select[FeedRejectRow]:
     """List a page of rejected rows in the order of their keys. `after`: the last key of the page before."""
-    rows = await connection.fetch(
-        """SELECT row_key, problems, sealed FROM feed_rejects WHERE feed = $1 AND row_key > $2
-           ORDER BY row_key LIMIT $3""",
-        feed,
-        after,
-        limit,
+    return (
+        select(FeedRejectRow)
+        .where(FeedRejectRow.feed == feed, FeedRejectRow.row_key > after)
+        .order_by(col(FeedRejectRow.row_key))
+        .limit(limit)
     )
-    return list(map(StoredReject._make, rows))

@@ -5,7 +5,11 @@ from datetime import datetime
 from typing import Final, NamedTuple
 
 import asyncpg
+from shell.store import reads
+from shell.store.reads import Select, col, if_given, select
 from shell.store.transaction import Tx
+
+from ingestion.exchange.tables import FeedRow, FeedRunRow
 
 
 class StoredFeed(NamedTuple):
@@ -89,25 +93,21 @@ async def load_feeds(connection: asyncpg.Connection, feeds: Collection[str]) -> 
     return {feed.feed: feed for feed in map(StoredFeed._make, rows)}
 
 
-async def load_feed(connection: asyncpg.Connection, feed: str) -> StoredFeed:
+@reads.existing_row(StoredFeed)
+def load_feed(feed: str) -> Select[FeedRow]:
     """Load a feed, which must have been entered before."""
-    row = await connection.fetchrow(f"SELECT {_FEED} FROM feeds WHERE feed = $1", feed)  # noqa: S608
-    return StoredFeed._make(row)
+    return select(FeedRow).where(FeedRow.feed == feed)
 
 
-async def lock_feed(tx: Tx, feed: str) -> StoredFeed | None:
-    row = await tx.sql.fetchrow(f"SELECT {_FEED} FROM feeds WHERE feed = $1 FOR UPDATE", feed)  # noqa: S608
-    return StoredFeed._make(row) if row else None
+@reads.row(StoredFeed)
+def lock_feed(feed: str) -> Select[FeedRow]:
+    return select(FeedRow).where(FeedRow.feed == feed).with_for_update()
 
 
-async def load_run(connection: asyncpg.Connection, feed: str, run: int) -> StoredRun:
+@reads.existing_row(StoredRun)
+def load_run(feed: str, run: int) -> Select[FeedRunRow]:
     """Load a run, which must exist."""
-    row = await connection.fetchrow(
-        f"SELECT {_RUN} FROM feed_runs WHERE feed = $1 AND run = $2",  # noqa: S608 - a constant list of columns
-        feed,
-        run,
-    )
-    return StoredRun._make(row)
+    return select(FeedRunRow).where(FeedRunRow.feed == feed, FeedRunRow.run == run)
 
 
 async def load_newest_runs(connection: asyncpg.Connection, feeds: Collection[str]) -> dict[str, StoredRun]:
@@ -118,16 +118,15 @@ async def load_newest_runs(connection: asyncpg.Connection, feeds: Collection[str
     return {run.feed: run for run in map(StoredRun._make, rows)}
 
 
-async def list_runs(connection: asyncpg.Connection, feed: str, before: int | None, limit: int) -> list[StoredRun]:
+@reads.rows(StoredRun)
+def list_runs(feed: str, before: int | None, limit: int) -> Select[FeedRunRow]:
     """List runs of a feed, newest first. `before`: only runs with a smaller number."""
-    rows = await connection.fetch(
-        f"""SELECT {_RUN} FROM feed_runs WHERE feed = $1 AND ($2::bigint IS NULL OR run < $2)
-            ORDER BY run DESC LIMIT $3""",  # noqa: S608 - a constant list of columns
-        feed,
-        before,
-        limit,
+    return (
+        select(FeedRunRow)
+        .where(FeedRunRow.feed == feed, if_given(before, col(FeedRunRow.run) < before))
+        .order_by(col(FeedRunRow.run).desc())
+        .limit(limit)
     )
-    return list(map(StoredRun._make, rows))
 
 
 async def try_lock(connection: asyncpg.Connection, feed: str) -> bool:

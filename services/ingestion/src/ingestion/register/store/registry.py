@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from shell.store import bulk
+from shell.store import bulk, reads
+from shell.store.reads import Select, col, select
 from shell.store.transaction import Tx
 
 from ingestion.register.tables import RegistryRow
@@ -65,15 +66,12 @@ async def load_newest(connection: Any) -> dict[str, Newest]:
     return {source: Newest(*values) for source, *values in rows}
 
 
-async def list_versions(connection: Any, source: str, limit: int) -> list[Decision]:
+@reads.rows(Decision)
+def list_versions(source: str, limit: int) -> Select[RegistryRow]:
     """List the decisions about a source, newest first."""
-    rows = await connection.fetch(
-        """SELECT version, since, decided_by, reason FROM registry WHERE source = $1
-           ORDER BY version DESC LIMIT $2""",
-        source,
-        limit,
+    return (
+        select(RegistryRow).where(RegistryRow.source == source).order_by(col(RegistryRow.version).desc()).limit(limit)
     )
-    return [Decision(*row) for row in rows]
 
 
 async def insert_versions(tx: Tx, rows: Sequence[NewVersion]) -> int:

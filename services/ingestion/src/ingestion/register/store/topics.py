@@ -4,7 +4,11 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
+from shell.store import reads
+from shell.store.reads import Select, col, select
 from shell.store.transaction import Tx
+
+from ingestion.register.tables import SourceTopicRow
 
 
 class Topic(NamedTuple):
@@ -59,19 +63,18 @@ async def count_waiting(tx: Tx) -> int:
     return found
 
 
-async def list_opened(connection: Any, after: str, limit: int) -> list[str]:
+@reads.values
+def list_opened(after: str, limit: int) -> Select[str]:
     """A page of sources whose topic was created, in the order of their URN."""
-    rows = await connection.fetch(
-        "SELECT source FROM source_topics WHERE opened_at IS NOT NULL AND source > $1 ORDER BY source LIMIT $2",
-        after,
-        limit,
+    return (
+        select(SourceTopicRow.source)
+        .where(col(SourceTopicRow.opened_at).is_not(None), SourceTopicRow.source > after)
+        .order_by(SourceTopicRow.source)
+        .limit(limit)
     )
-    return [row[0] for row in rows]
 
 
-async def load_topic(connection: Any, source: str) -> Topic | None:
+@reads.row(Topic)
+def load_topic(source: str) -> Select[SourceTopicRow]:
     """Load the state of a source's topic; None before the first try."""
-    row = await connection.fetchrow(
-        "SELECT tries, try_at, problem, opened_at FROM source_topics WHERE source = $1", source
-    )
-    return Topic(*row) if row is not None else None
+    return select(SourceTopicRow).where(SourceTopicRow.source == source)

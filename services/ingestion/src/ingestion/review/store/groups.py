@@ -1,11 +1,14 @@
 """Every SQL statement about groups that officers and jobs use."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime
-from typing import Any, Final, NamedTuple
+from typing import Any, NamedTuple
 
+from shell.store import reads
+from shell.store.reads import Select, among, col, if_given, select
 from shell.store.transaction import Tx
 
+from ingestion.recording.tables import GroupRow, PlaceCaseRow, QuarantineRow
 from ingestion.review.store.place_cases import CaseKey
 
 
@@ -32,39 +35,34 @@ class Group(NamedTuple):
     done: int
 
 
-_COLUMNS: Final = ", ".join(Group._fields)
-
-
 # ── reading ─────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-async def list_owners(connection: Any, state: str) -> list[str]:
+@reads.values
+def list_owners(state: str) -> Select[str]:
     """The areas that own a group in this state. Groups are few: at most two per source, kind and day."""
-    rows = await connection.fetch("SELECT DISTINCT owner FROM groups WHERE state = $1 ORDER BY owner", state)
-    return [row[0] for row in rows]
+    return select(GroupRow.owner).where(GroupRow.state == state).distinct().order_by(GroupRow.owner)
 
 
-async def list_groups(connection: Any, owners: Sequence[str], state: str, after: str | None, limit: int) -> list[Group]:
+@reads.rows(Group)
+def list_groups(owners: Sequence[str], state: str, after: str | None, limit: int) -> Select[GroupRow]:
     """Groups of these owners in the order of their ids."""
-    rows = await connection.fetch(
-        f"""SELECT {_COLUMNS} FROM groups
-            WHERE owner = ANY($1::text[]) AND state = $2 AND ($3::uuid IS NULL OR group_id > $3)
-            ORDER BY group_id LIMIT $4""",  # noqa: S608 - a constant list of columns
-        list(owners),
-        state,
-        after,
-        limit,
+    return (
+        select(GroupRow)
+        .where(
+            among(GroupRow.owner, owners),
+            GroupRow.state == state,
+            if_given(after, col(GroupRow.group_id) > after),
+        )
+        .order_by(GroupRow.group_id)
+        .limit(limit)
     )
-    return [Group(*row) for row in rows]
 
 
-async def load_group(connection: Any, group_id: str) -> Group | None:
+@reads.row(Group)
+def load_group(group_id: str) -> Select[GroupRow]:
     """Load a group without a lock; None if it does not exist."""
-    row = await connection.fetchrow(
-        f"SELECT {_COLUMNS} FROM groups WHERE group_id = $1",  # noqa: S608 - a constant list of columns
-        group_id,
-    )
-    return Group(*row) if row is not None else None
+    return select(GroupRow).where(GroupRow.group_id == group_id)
 
 
 class RowCount(NamedTuple):
@@ -112,13 +110,10 @@ async def list_sample(connection: Any, group_id: str, holds: str, limit: int) ->
 # ── deciding ────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-async def lock_group(tx: Tx, group_id: str) -> Group | None:
+@reads.row(Group)
+def lock_group(group_id: str) -> Select[GroupRow]:
     """Lock and load a group; None if it does not exist."""
-    row = await tx.sql.fetchrow(
-        f"SELECT {_COLUMNS} FROM groups WHERE group_id = $1 FOR UPDATE",  # noqa: S608 - a constant list of columns
-        group_id,
-    )
-    return Group(*row) if row is not None else None
+    return select(GroupRow).where(GroupRow.group_id == group_id).with_for_update()
 
 
 async def note_first(tx: Tx, group_id: str, by: str, outcome: str, grant_days: int | None, reason: str) -> None:
@@ -152,47 +147,51 @@ class EventKey(NamedTuple):
     person_id: str
 
 
-async def list_settling(tx: Tx, limit: int) -> list[Group]:
+@reads.rows(Group)
+def list_settling(limit: int) -> Select[GroupRow]:
     """Groups that two officers have decided, the oldest decision first."""
-    rows = await tx.sql.fetch(
-        f"SELECT {_COLUMNS} FROM groups WHERE state = 'settling' ORDER BY decided_at, group_id LIMIT $1",  # noqa: S608
-        limit,
+    return (
+        select(GroupRow)
+        .where(GroupRow.state == "settling")
+        .order_by(col(GroupRow.decided_at), GroupRow.group_id)
+        .limit(limit)
     )
-    return [Group(*row) for row in rows]
 
 
-async def list_open_events(tx: Tx, group_id: str, until: datetime | None, limit: int) -> list[EventKey]:
+@reads.rows(EventKey)
+def list_open_events(group_id: str, until: datetime | None, limit: int) -> Select[QuarantineRow]:
     """Events of a group that still wait; if `until` is given, only those that arrived by then."""
-    rows = await tx.sql.fetch(
-        """SELECT event_id, person_id FROM quarantine
-           WHERE group_id = $1 AND state = 'open' AND ($2::timestamptz IS NULL OR since <= $2)
-           ORDER BY event_id LIMIT $3""",
-        group_id,
-        until,
-        limit,
+    return (
+        select(QuarantineRow)
+        .where(
+            QuarantineRow.group_id == group_id,
+            QuarantineRow.state == "open",
+            if_given(until, col(QuarantineRow.since) <= until),
+        )
+        .order_by(QuarantineRow.event_id)
+        .limit(limit)
     )
-    return [EventKey(*row) for row in rows]
 
 
-async def list_open_places(tx: Tx, group_id: str, limit: int) -> list[CaseKey]:
+@reads.rows(CaseKey)
+def list_open_places(group_id: str, limit: int) -> Select[PlaceCaseRow]:
     """Cases of claimed places of a group that are still open."""
-    rows = await tx.sql.fetch(
-        """SELECT case_id, person_id FROM place_cases WHERE group_id = $1 AND state = 'open'
-           ORDER BY case_id LIMIT $2""",
-        group_id,
-        limit,
+    return (
+        select(PlaceCaseRow)
+        .where(PlaceCaseRow.group_id == group_id, PlaceCaseRow.state == "open")
+        .order_by(PlaceCaseRow.case_id)
+        .limit(limit)
     )
-    return [CaseKey(*row) for row in rows]
 
 
-async def list_still_open(tx: Tx, event_ids: Collection[str]) -> list[EventKey]:
+@reads.rows(EventKey)
+def list_still_open(event_ids: Sequence[str]) -> Select[QuarantineRow]:
     """The events that still wait. Lock their persons first, as recording does."""
-    rows = await tx.sql.fetch(
-        """SELECT event_id, person_id FROM quarantine WHERE event_id = ANY($1::uuid[]) AND state = 'open'
-           ORDER BY event_id""",
-        list(event_ids),
+    return (
+        select(QuarantineRow)
+        .where(among(QuarantineRow.event_id, event_ids), QuarantineRow.state == "open")
+        .order_by(QuarantineRow.event_id)
     )
-    return [EventKey(*row) for row in rows]
 
 
 async def discard_events(tx: Tx, event_ids: Sequence[str], at: datetime, by: str | None, note: str | None) -> None:

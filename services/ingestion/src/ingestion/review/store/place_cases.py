@@ -4,7 +4,11 @@ from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from typing import Any, Final, NamedTuple
 
+from shell.store import reads
+from shell.store.reads import Select, among, col, if_given, select
 from shell.store.transaction import Tx
+
+from ingestion.recording.tables import HintRow, PlaceCaseRow
 
 
 class PlaceCase(NamedTuple):
@@ -37,39 +41,35 @@ class CaseKey(NamedTuple):
 _COLUMNS: Final = ", ".join(PlaceCase._fields)
 
 
-async def list_cases(
-    connection: Any,
+@reads.rows(PlaceCase)
+def list_cases(
     owners: Sequence[str],
     state: str,
     overdue_at: datetime | None,
     group_id: str | None,
     after: str | None,
     limit: int,
-) -> list[PlaceCase]:
+) -> Select[PlaceCaseRow]:
     """Cases of these owners in the order of their ids. `overdue_at`, `group_id`: if given, only cases with an earlier
     deadline, or of this group. `after`: the last id of the page before."""
-    rows = await connection.fetch(
-        f"""SELECT {_COLUMNS} FROM place_cases
-            WHERE owner = ANY($1::text[]) AND state = $2 AND ($3::timestamptz IS NULL OR deadline < $3)
-              AND ($4::uuid IS NULL OR group_id = $4) AND ($5::uuid IS NULL OR case_id > $5)
-            ORDER BY case_id LIMIT $6""",  # noqa: S608 - a constant list of columns
-        list(owners),
-        state,
-        overdue_at,
-        group_id,
-        after,
-        limit,
+    return (
+        select(PlaceCaseRow)
+        .where(
+            among(PlaceCaseRow.owner, owners),
+            PlaceCaseRow.state == state,
+            if_given(overdue_at, col(PlaceCaseRow.deadline) < overdue_at),
+            if_given(group_id, col(PlaceCaseRow.group_id) == group_id),
+            if_given(after, col(PlaceCaseRow.case_id) > after),
+        )
+        .order_by(PlaceCaseRow.case_id)
+        .limit(limit)
     )
-    return [PlaceCase(*row) for row in rows]
 
 
-async def load_case(connection: Any, case_id: str) -> PlaceCase | None:
+@reads.row(PlaceCase)
+def load_case(case_id: str) -> Select[PlaceCaseRow]:
     """One case without a lock; None if there is none."""
-    row = await connection.fetchrow(
-        f"SELECT {_COLUMNS} FROM place_cases WHERE case_id = $1",  # noqa: S608 - a constant list of columns
-        case_id,
-    )
-    return PlaceCase(*row) if row is not None else None
+    return select(PlaceCaseRow).where(PlaceCaseRow.case_id == case_id)
 
 
 async def lock_open(tx: Tx, case_ids: Sequence[str]) -> dict[str, PlaceCase]:
@@ -142,12 +142,10 @@ class Hint(NamedTuple):
     ends_on: date
 
 
-async def list_due_hints(tx: Tx, today: date, limit: int) -> list[Hint]:
+@reads.rows(Hint)
+def list_due_hints(today: date, limit: int) -> Select[HintRow]:
     """Hints that end today or should have ended before."""
-    rows = await tx.sql.fetch(
-        "SELECT chain, person_id, ends_on FROM hints WHERE ends_on <= $1 ORDER BY ends_on, chain LIMIT $2", today, limit
-    )
-    return [Hint(*row) for row in rows]
+    return select(HintRow).where(HintRow.ends_on <= today).order_by(col(HintRow.ends_on), HintRow.chain).limit(limit)
 
 
 async def remove_hints(tx: Tx, chains: Sequence[str]) -> None:

@@ -2,9 +2,15 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any, Final, NamedTuple
+from typing import Any, NamedTuple
 
+from shell.store import reads
+from shell.store.reads import Select, among, col, if_given, select
 from shell.store.transaction import Tx
+from sqlalchemy import or_
+
+from ingestion.recording.tables import QuarantineRow
+from ingestion.tables import PersonRow
 
 # ── quarantine ──────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -34,49 +40,42 @@ class Quarantined(NamedTuple):
     refuted_by: str | None
 
 
-_COLUMNS: Final = ", ".join(Quarantined._fields)
-
-
-async def list_quarantine(
-    connection: Any,
+@reads.rows(Quarantined)
+def list_quarantine(
     owners: Sequence[str],
     state: str,
     overdue_at: datetime | None,
     group_id: str | None,
     after: str | None,
     limit: int,
-) -> list[Quarantined]:
+) -> Select[QuarantineRow]:
     """Rows of these owners that belong to no group, or to `group_id`, in the order of their ids.
 
     `overdue_at`: if given, only rows with an earlier deadline. `after`: the last id of the page before."""
-    rows = await connection.fetch(
-        f"""SELECT {_COLUMNS} FROM quarantine
-            WHERE owner = ANY($1::text[]) AND state = $2 AND ($3::timestamptz IS NULL OR deadline < $3)
-              AND ($4::uuid IS NULL OR event_id > $4) AND group_id IS NOT DISTINCT FROM $6::uuid
-            ORDER BY event_id LIMIT $5""",  # noqa: S608 - a constant list of columns
-        list(owners),
-        state,
-        overdue_at,
-        after,
-        limit,
-        group_id,
+    return (
+        select(QuarantineRow)
+        .where(
+            among(QuarantineRow.owner, owners),
+            QuarantineRow.state == state,
+            if_given(overdue_at, col(QuarantineRow.deadline) < overdue_at),
+            if_given(after, col(QuarantineRow.event_id) > after),
+            col(QuarantineRow.group_id).is_not_distinct_from(group_id),
+        )
+        .order_by(QuarantineRow.event_id)
+        .limit(limit)
     )
-    return [Quarantined(*row) for row in rows]
 
 
-async def person_of(connection: Any, event_id: str) -> str | None:
+@reads.value
+def person_of(event_id: str) -> Select[str]:
     """The person of a row; None if there is no such row."""
-    found: str | None = await connection.fetchval("SELECT person_id FROM quarantine WHERE event_id = $1", event_id)
-    return found
+    return select(QuarantineRow.person_id).where(QuarantineRow.event_id == event_id)
 
 
-async def load_quarantined(connection: Any, event_id: str) -> Quarantined:
+@reads.existing_row(Quarantined)
+def load_quarantined(event_id: str) -> Select[QuarantineRow]:
     """Load a row, which must exist."""
-    row = await connection.fetchrow(
-        f"SELECT {_COLUMNS} FROM quarantine WHERE event_id = $1",  # noqa: S608 - a constant list of columns
-        event_id,
-    )
-    return Quarantined(*row)
+    return select(QuarantineRow).where(QuarantineRow.event_id == event_id)
 
 
 async def list_waiting_signs_of_life(connection: Any, person_ids: Sequence[str]) -> dict[str, list[str]]:
@@ -129,19 +128,23 @@ class Overdue(NamedTuple):
     escalated_at: datetime | None
 
 
-async def list_overdue(tx: Tx, at: datetime, limit: int) -> list[Overdue]:
+@reads.rows(Overdue)
+def list_overdue(at: datetime, limit: int) -> Select[QuarantineRow]:
     """Lock and list rows past their deadline. An event of a group is escalated with its group.
 
     A row that the nation owns is listed only if it was never escalated."""
-    rows = await tx.sql.fetch(
-        """SELECT event_id, owner, source, kind, reason, part_of, escalated_at FROM quarantine
-           WHERE state = 'open' AND deadline <= $1 AND group_id IS NULL
-             AND (owner <> '000000' OR escalated_at IS NULL)
-           ORDER BY deadline LIMIT $2 FOR UPDATE SKIP LOCKED""",
-        at,
-        limit,
+    return (
+        select(QuarantineRow)
+        .where(
+            QuarantineRow.state == "open",
+            QuarantineRow.deadline <= at,
+            col(QuarantineRow.group_id).is_(None),
+            or_(col(QuarantineRow.owner) != "000000", col(QuarantineRow.escalated_at).is_(None)),
+        )
+        .order_by(col(QuarantineRow.deadline))
+        .limit(limit)
+        .with_for_update(skip_locked=True)
     )
-    return [Overdue(*row) for row in rows]
 
 
 async def escalate(tx: Tx, owners: Mapping[str, str], at: datetime, deadline: datetime) -> None:
@@ -180,11 +183,12 @@ async def contradictions(connection: Any, limit: int) -> list[str]:
     return [row[0] for row in rows]
 
 
-async def list_persons_after(connection: Any, after: str | None, limit: int) -> list[str]:
+@reads.values
+def list_persons_after(after: str | None, limit: int) -> Select[str]:
     """The next page of person ids, in their order."""
-    rows = await connection.fetch(
-        "SELECT person_id FROM persons WHERE $1::uuid IS NULL OR person_id > $1 ORDER BY person_id LIMIT $2",
-        after,
-        limit,
+    return (
+        select(PersonRow.person_id)
+        .where(if_given(after, col(PersonRow.person_id) > after))
+        .order_by(PersonRow.person_id)
+        .limit(limit)
     )
-    return [row[0] for row in rows]
