@@ -6,9 +6,12 @@ from typing import Any, Final, Literal, NamedTuple
 
 import asyncpg
 from rules.money.effects import Window
+from shell.store import reads
+from shell.store.reads import Select, col, select
 from shell.store.transaction import Tx
 
 from identification.lists.store.publications import SetId
+from identification.tables import SimulationChunkRow, SimulationRow
 
 State = Literal["waiting", "running", "complete", "failed"]
 
@@ -179,31 +182,37 @@ async def load_window(connection: asyncpg.Connection, simulation_id: str) -> Win
     return Window.of(row[0], row[1], demo=row[2])
 
 
-async def list_simulations(connection: asyncpg.Connection, version: str) -> list[Status]:
+@reads.rows(Status)
+def list_simulations(version: str) -> Select[SimulationRow]:
     """Return the simulations of a version, newest first, at most 100."""
-    rows = await connection.fetch(
-        f"SELECT {_STATUS} FROM simulations WHERE version = $1 ORDER BY requested_at DESC LIMIT 100",  # noqa: S608
-        version,
+    return (
+        select(SimulationRow)
+        .where(SimulationRow.version == version)
+        .order_by(col(SimulationRow.requested_at).desc())
+        .limit(100)
     )
-    return [Status._make(row) for row in rows]
 
 
-async def list_complete(connection: asyncpg.Connection, version: str) -> list[CompleteSimulation]:
+@reads.rows(CompleteSimulation)
+def list_complete(version: str) -> Select[SimulationRow]:
     """Return complete simulations with the inputs known at the request; newest first, at most 100."""
-    rows = await connection.fetch(
-        """SELECT simulation_id, basis, first_month, months, requested_at FROM simulations
-           WHERE version = $1 AND state = 'complete' AND NOT replayed ORDER BY requested_at DESC LIMIT 100""",
-        version,
+    return (
+        select(SimulationRow)
+        .where(SimulationRow.version == version, SimulationRow.state == "complete", ~col(SimulationRow.replayed))
+        .order_by(col(SimulationRow.requested_at).desc())
+        .limit(100)
     )
-    return [CompleteSimulation._make(row) for row in rows]
 
 
-async def lock_oldest_open(tx: Tx) -> OpenSimulation | None:
-    row = await tx.sql.fetchrow(
-        """SELECT simulation_id, state FROM simulations WHERE state IN ('waiting', 'running')
-           ORDER BY requested_at, simulation_id LIMIT 1 FOR UPDATE"""
+@reads.row(OpenSimulation)
+def lock_oldest_open() -> Select[SimulationRow]:
+    return (
+        select(SimulationRow)
+        .where(col(SimulationRow.state).in_(["waiting", "running"]))
+        .order_by(col(SimulationRow.requested_at), SimulationRow.simulation_id)
+        .limit(1)
+        .with_for_update()
     )
-    return OpenSimulation._make(row) if row else None
 
 
 async def plan_chunks(tx: Tx, simulation_id: str, people_max: int) -> None:
@@ -225,14 +234,15 @@ async def plan_chunks(tx: Tx, simulation_id: str, people_max: int) -> None:
     )
 
 
-async def list_open_chunks(connection: asyncpg.Connection, simulation_id: str, limit: int) -> list[int]:
+@reads.values
+def list_open_chunks(simulation_id: str, limit: int) -> Select[int]:
     """Return the numbers of the first unfinished chunks."""
-    rows = await connection.fetch(
-        "SELECT n FROM simulation_chunks WHERE simulation_id = $1 AND people IS NULL ORDER BY n LIMIT $2",
-        simulation_id,
-        limit,
+    return (
+        select(SimulationChunkRow.n)
+        .where(SimulationChunkRow.simulation_id == simulation_id, col(SimulationChunkRow.people).is_(None))
+        .order_by(col(SimulationChunkRow.n))
+        .limit(limit)
     )
-    return [row[0] for row in rows]
 
 
 async def load_chunk(connection: asyncpg.Connection, simulation_id: str, n: int) -> IdRange:

@@ -5,7 +5,8 @@ from datetime import date, datetime
 from typing import Final, NamedTuple
 
 import asyncpg
-from shell.store import bulk
+from shell.store import bulk, reads
+from shell.store.reads import Select, col, select
 from shell.store.transaction import Tx
 
 from identification.deciding.domain.adverse import AdverseOutcome
@@ -81,12 +82,15 @@ async def set_apart(tx: Tx, rows: Sequence[tuple[str, int, bytes, datetime]]) ->
     await bulk.insert(tx, UnexplainedRow, _UNEXPLAINED, rows)
 
 
-async def list_set_apart(connection: asyncpg.Connection, limit: int) -> list[DecisionKey]:
+@reads.rows(DecisionKey)
+def list_set_apart(limit: int) -> Select[UnexplainedRow]:
     """Return decisions whose explanation failed, by person and version."""
-    rows = await connection.fetch(
-        "SELECT person_id, version FROM unexplained WHERE failed_at IS NOT NULL ORDER BY 1, 2 LIMIT $1", limit
+    return (
+        select(UnexplainedRow)
+        .where(col(UnexplainedRow.failed_at).is_not(None))
+        .order_by(UnexplainedRow.person_id, col(UnexplainedRow.version))
+        .limit(limit)
     )
-    return [DecisionKey._make(row) for row in rows]
 
 
 async def append_reasons(tx: Tx, rows: Sequence[Reason]) -> None:

@@ -6,7 +6,8 @@ from operator import attrgetter
 from typing import Any, Final, NamedTuple
 
 import asyncpg
-from shell.store import bulk
+from shell.store import bulk, reads
+from shell.store.reads import Select, col, if_given, select
 from shell.store.transaction import Tx
 
 from identification.deciding.domain.person import Person
@@ -91,19 +92,20 @@ async def load_people(
     return _people(rows)
 
 
-async def load_person(connection: asyncpg.Connection, person_id: str) -> Person | None:
-    row = await connection.fetchrow(f"SELECT {_LISTED} FROM persons WHERE person_id = $1", person_id)  # noqa: S608
-    return Person._make(row) if row else None
+@reads.row(Person)
+def load_person(person_id: str) -> Select[PersonRow]:
+    return select(PersonRow).where(PersonRow.person_id == person_id)
 
 
-async def list_people_after(connection: asyncpg.Connection, after: str | None, limit: int) -> list[Person]:
+@reads.rows(Person)
+def list_people_after(after: str | None, limit: int) -> Select[PersonRow]:
     """Return the next people by id. `after`: the last id before; None: from the first person on."""
-    rows = await connection.fetch(
-        f"SELECT {_LISTED} FROM persons WHERE $1::uuid IS NULL OR person_id > $1 ORDER BY person_id LIMIT $2",  # noqa: S608
-        after,
-        limit,
+    return (
+        select(PersonRow)
+        .where(if_given(after, col(PersonRow.person_id) > after))
+        .order_by(PersonRow.person_id)
+        .limit(limit)
     )
-    return _people(rows)
 
 
 async def load_survivors(tx: Tx, person_ids: Sequence[str]) -> dict[str, str]:
@@ -173,16 +175,15 @@ async def lock_marks(tx: Tx, person_ids: Sequence[str]) -> dict[str, Mark]:
     return found
 
 
-async def list_traits_between(
-    connection: asyncpg.Connection, after: str | None, upto: str | None, limit: int
-) -> list[PersonTraits]:
+@reads.rows(PersonTraits)
+def list_traits_between(after: str | None, upto: str | None, limit: int) -> Select[PersonRow]:
     """Return ids and traits of people with ids above `after` up to `upto` (None: without bound), sorted by id."""
-    rows = await connection.fetch(
-        """SELECT person_id, traits FROM persons
-           WHERE ($1::uuid IS NULL OR person_id > $1) AND ($2::uuid IS NULL OR person_id <= $2)
-           ORDER BY person_id LIMIT $3""",
-        after,
-        upto,
-        limit,
+    return (
+        select(PersonRow)
+        .where(
+            if_given(after, col(PersonRow.person_id) > after),
+            if_given(upto, col(PersonRow.person_id) <= upto),
+        )
+        .order_by(PersonRow.person_id)
+        .limit(limit)
     )
-    return [PersonTraits._make(row) for row in rows]

@@ -4,10 +4,13 @@ from datetime import datetime
 from typing import Any, Final, NamedTuple
 
 import asyncpg
+from shell.store import reads
+from shell.store.reads import Select, col, select
 from shell.store.transaction import Tx
 
 from identification.lists.domain.content import set_digest
 from identification.lists.store.coverage import load_coverage_at
+from identification.tables import PublicationRow
 
 
 class SetId(NamedTuple):
@@ -65,7 +68,7 @@ class Signed(NamedTuple):
 
 
 NO_SET: Final = SetId(0, "")
-PUBLICATION: Final = ", ".join(Publication._fields)
+_PUBLICATION: Final = ", ".join(Publication._fields)
 
 
 async def newest_set(connection: asyncpg.Connection) -> SetId:
@@ -119,10 +122,6 @@ async def set_before(connection: asyncpg.Connection, seq: int) -> SetId:
     return _set_id(row)
 
 
-def _publication(row: Any) -> Publication | None:
-    return Publication._make(row) if row else None
-
-
 def _set_id(row: Any) -> SetId:
     return SetId._make(row) if row else NO_SET
 
@@ -169,28 +168,30 @@ async def load_earlier_list(connection: asyncpg.Connection, publication: Publica
     return EarlierList._make(row) if row else None
 
 
-async def newest_publication_of(connection: asyncpg.Connection, version: str) -> Publication | None:
-    row = await connection.fetchrow(
-        f"SELECT {PUBLICATION} FROM publications WHERE version = $1 ORDER BY seq DESC LIMIT 1",  # noqa: S608
-        version,
+@reads.row(Publication)
+def newest_publication_of(version: str) -> Select[PublicationRow]:
+    return (
+        select(PublicationRow)
+        .where(PublicationRow.version == version)
+        .order_by(col(PublicationRow.seq).desc())
+        .limit(1)
     )
-    return _publication(row)
 
 
 async def lock_publication_in_force(tx: Tx, version: str) -> Publication | None:
     """Lock and return the publication by which a version is in force now; None: it is not in force."""
     row = await tx.sql.fetchrow(
-        f"""SELECT {PUBLICATION} FROM publications p WHERE version = $1
+        f"""SELECT {_PUBLICATION} FROM publications p WHERE version = $1
              AND seq = (SELECT max(seq) FROM publications WHERE jurisdiction = p.jurisdiction) FOR UPDATE""",  # noqa: S608
         version,
     )
-    return _publication(row)
+    return Publication._make(row) if row else None
 
 
-async def load_watched(connection: asyncpg.Connection, seq: int) -> Publication | None:
+@reads.row(Publication)
+def load_watched(seq: int) -> Select[PublicationRow]:
     """Return the publication `seq` if its effect is still compared with its simulation, else None."""
-    row = await connection.fetchrow(f"SELECT {PUBLICATION} FROM publications WHERE seq = $1 AND watched", seq)  # noqa: S608
-    return _publication(row)
+    return select(PublicationRow).where(PublicationRow.seq == seq, col(PublicationRow.watched))
 
 
 async def append_publication(

@@ -6,9 +6,12 @@ from typing import Final, NamedTuple
 
 import asyncpg
 from rules.money.effects import Figures
+from shell.store import reads
+from shell.store.reads import Select, col, select
 from shell.store.transaction import Tx
 
-from identification.lists.store.publications import PUBLICATION, Publication
+from identification.lists.store.publications import Publication
+from identification.tables import PublicationRow
 
 _SUMS: Final = """count(*), coalesce(sum(fen) FILTER (WHERE fen > 0), 0)::bigint,
   coalesce(-sum(fen) FILTER (WHERE fen < 0), 0)::bigint"""
@@ -59,12 +62,15 @@ async def sum_steps(connection: asyncpg.Connection, publication: int) -> Watched
     return WatchedFigures(Figures(*row[:3]), Figures(*row[3:]))
 
 
-async def list_done(connection: asyncpg.Connection) -> list[Publication]:
+@reads.rows(Publication)
+def list_done() -> Select[PublicationRow]:
     """Return watched publications whose people are all decided again, oldest first, at most 10."""
-    rows = await connection.fetch(
-        f"SELECT {PUBLICATION} FROM publications WHERE watched AND redecided_at IS NOT NULL ORDER BY seq LIMIT 10"  # noqa: S608
+    return (
+        select(PublicationRow)
+        .where(col(PublicationRow.watched), col(PublicationRow.redecided_at).is_not(None))
+        .order_by(col(PublicationRow.seq))
+        .limit(10)
     )
-    return [Publication._make(row) for row in rows]
 
 
 async def end_watch(tx: Tx, seq: int) -> None:
