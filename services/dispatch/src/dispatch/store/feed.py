@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Final, NamedTuple
 
-import asyncpg
+from shell.store import reads
 from shell.store.bulk import insert
+from shell.store.reads import Select, col, select
 from shell.store.transaction import Tx
 
 from dispatch.tables import FeedRow
@@ -43,7 +44,6 @@ class FeedEnd(NamedTuple):
 
 
 _COLUMNS: Final = FeedEntry._fields
-_FEED: Final = f"SELECT {', '.join(_COLUMNS)} FROM feed WHERE provider = $1"  # noqa: S608
 
 
 async def reserve_numbers(tx: Tx, growth: Sequence[FeedGrowth]) -> list[FeedEnd]:
@@ -71,8 +71,14 @@ async def append_feed(tx: Tx, entries: Sequence[FeedEntry]) -> None:
 async def lock_unpublished(tx: Tx, uscc: str, limit: int) -> list[FeedEntry]:
     """Lock a provider's row. Returns its oldest unpublished messages, at most `limit`."""
     await tx.sql.execute("SELECT 1 FROM providers WHERE uscc = $1 FOR UPDATE", uscc)
-    rows = await tx.sql.fetch(f"{_FEED} AND NOT published ORDER BY seq LIMIT $2", uscc, limit)
-    return [FeedEntry(*row) for row in rows]
+    return await _list_unpublished(tx, uscc, limit)
+
+
+@reads.rows(FeedEntry)
+def _list_unpublished(uscc: str, limit: int) -> Select[FeedRow]:
+    return (
+        select(FeedRow).where(FeedRow.provider == uscc, ~col(FeedRow.published)).order_by(col(FeedRow.seq)).limit(limit)
+    )
 
 
 async def set_published(tx: Tx, uscc: str, numbers: Sequence[int]) -> None:
@@ -85,10 +91,10 @@ async def set_topic_ready(tx: Tx, uscc: str) -> None:
     await tx.sql.execute("UPDATE providers SET topic_state = 'ready' WHERE uscc = $1", uscc)
 
 
-async def list_feed(connection: asyncpg.Connection, uscc: str, after: int, limit: int) -> list[FeedEntry]:
+@reads.rows(FeedEntry)
+def list_feed(uscc: str, after: int, limit: int) -> Select[FeedRow]:
     """Return a provider's messages after number `after`, in order, at most `limit`."""
-    rows = await connection.fetch(f"{_FEED} AND seq > $2 ORDER BY seq LIMIT $3", uscc, after, limit)
-    return [FeedEntry(*row) for row in rows]
+    return select(FeedRow).where(FeedRow.provider == uscc, FeedRow.seq > after).order_by(col(FeedRow.seq)).limit(limit)
 
 
 async def delete_old_feed(tx: Tx, now: datetime, days: int, limit: int) -> int:

@@ -8,10 +8,13 @@ import asyncpg
 from common.codes import divisions
 from common.errors import NotAllowed
 from shell.access.scopes import Areas, Everything, OwnProvider, Scope
+from shell.store import reads
+from shell.store.reads import Select, select
 from shell.store.transaction import Tx
 
 from dispatch.domain.providers import Provider
 from dispatch.store.tasks import NO_ID, insert_areas
+from dispatch.tables import ProviderAreaRow, ProviderRow
 
 _DIVISIONS: Final = "(SELECT string_agg(division, ',' ORDER BY division) FROM provider_areas a WHERE a.uscc = p.uscc)"
 _ENTRIES: Final = f"""SELECT p.uscc, p.name, {_DIVISIONS} AS divisions, p.items, p.capacity_per_day, p.subscription,
@@ -148,10 +151,10 @@ def _area_and_own(scope: Scope) -> tuple[str | None, str | None]:
             raise NotAllowed("no provider is in your scope")
 
 
-async def load_areas_served(connection: asyncpg.Connection, uscc: str) -> list[str]:
+@reads.values
+def load_areas_served(uscc: str) -> Select[str]:
     """The areas that a provider serves; empty for an unknown one."""
-    rows = await connection.fetch("SELECT division FROM provider_areas WHERE uscc = $1 ORDER BY division", uscc)
-    return [row[0] for row in rows]
+    return select(ProviderAreaRow.division).where(ProviderAreaRow.uscc == uscc).order_by(ProviderAreaRow.division)
 
 
 async def provider_serves(tx: Tx, uscc: str, item: str, division: str) -> bool:
@@ -165,15 +168,15 @@ async def provider_serves(tx: Tx, uscc: str, item: str, division: str) -> bool:
     return items is not None and item in _codes(items)
 
 
-async def list_topic_owners(connection: asyncpg.Connection, topic_state: str, after: str, limit: int) -> list[str]:
+@reads.values
+def list_topic_owners(topic_state: str, after: str, limit: int) -> Select[str]:
     """The providers whose topics have this state, in the order of codes."""
-    rows = await connection.fetch(
-        "SELECT uscc FROM providers WHERE topic_state = $1 AND uscc > $2 ORDER BY uscc LIMIT $3",
-        topic_state,
-        after,
-        limit,
+    return (
+        select(ProviderRow.uscc)
+        .where(ProviderRow.topic_state == topic_state, ProviderRow.uscc > after)
+        .order_by(ProviderRow.uscc)
+        .limit(limit)
     )
-    return [row[0] for row in rows]
 
 
 async def load_next_rematch(tx: Tx) -> Rematch | None:
