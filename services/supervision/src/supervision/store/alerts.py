@@ -5,9 +5,12 @@ from datetime import datetime
 from typing import Final, NamedTuple
 
 import asyncpg
+from shell.store import reads
+from shell.store.reads import Select, select
 from shell.store.transaction import Tx
 
 from supervision.domain.alerts import AlertState, Finding, Severity
+from supervision.tables import AlertRow
 
 
 class Alert(NamedTuple):
@@ -104,10 +107,9 @@ async def withdraw_alerts(
     return [Withdrawn(*row) for row in await tx.sql.fetch(_WITHDRAW, sorted(alert_ids), outcome, reason, now)]
 
 
-async def lock_alert(tx: Tx, alert_id: str) -> Alert | None:
-    statement = f"SELECT {_ALERT} FROM alerts WHERE alert_id = $1 FOR UPDATE"  # noqa: S608
-    row = await tx.sql.fetchrow(statement, alert_id)
-    return Alert(*row) if row else None
+@reads.row(Alert)
+def lock_alert(alert_id: str) -> Select[AlertRow]:
+    return select(AlertRow).where(AlertRow.alert_id == alert_id).with_for_update()
 
 
 async def save_explanation(tx: Tx, alert_id: str, text: str, by: str) -> Alert:

@@ -4,6 +4,10 @@ from datetime import datetime
 from typing import Final, NamedTuple
 
 import asyncpg
+from shell.store import reads
+from shell.store.reads import Select, col, select
+
+from supervision.tables import MatterRow
 
 FOUND_MAX: Final = 20
 
@@ -86,9 +90,7 @@ async def missing_alerts(connection: asyncpg.Connection) -> list[MissingAlert]:
     return [MissingAlert(*row) for row in rows]
 
 
-async def late_matters(connection: asyncpg.Connection, before: datetime) -> list[LateMatter]:
+@reads.rows(LateMatter)
+def late_matters(before: datetime) -> Select[MatterRow]:
     """Matters that were due before an instant and are not raised yet."""
-    rows = await connection.fetch(
-        "SELECT subject, check_id, due_at FROM matters WHERE NOT raised AND due_at < $1 LIMIT $2", before, FOUND_MAX
-    )
-    return [LateMatter(*row) for row in rows]
+    return select(MatterRow).where(~col(MatterRow.raised), MatterRow.due_at < before).limit(FOUND_MAX)

@@ -1,17 +1,14 @@
 """Store and read the gaps of moves behind their cases, and the clauses of the lists in force."""
 
 from collections.abc import Sequence
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
-import asyncpg
-from shell.store import bulk
+from shell.store import bulk, reads
+from shell.store.reads import Select, among, col, select
 from shell.store.transaction import Tx
 
 from supervision.domain.gaps import Clause, Gap
 from supervision.tables import ClauseRow, MoveGapRow
-
-_GAP: Final = ", ".join(Gap._fields)
-_CLAUSE: Final = ", ".join(Clause._fields)
 
 
 class OpenGap(NamedTuple):
@@ -34,9 +31,9 @@ async def upsert_gaps(tx: Tx, gaps: Sequence[Gap]) -> None:
     await bulk.upsert(tx, MoveGapRow, Gap._fields, gaps, key=("alert_id",))
 
 
-async def load_gaps(connection: asyncpg.Connection, alert_ids: Sequence[str]) -> list[Gap]:
-    statement = f"SELECT {_GAP} FROM move_gaps WHERE alert_id = ANY($1::uuid[])"  # noqa: S608
-    return [Gap(*row) for row in await connection.fetch(statement, alert_ids)]
+@reads.rows(Gap)
+def load_gaps(alert_ids: Sequence[str]) -> Select[MoveGapRow]:
+    return select(MoveGapRow).where(among(MoveGapRow.alert_id, alert_ids))
 
 
 async def replace_clauses(tx: Tx, jurisdictions: Sequence[str], clauses: Sequence[Clause]) -> None:
@@ -45,14 +42,11 @@ async def replace_clauses(tx: Tx, jurisdictions: Sequence[str], clauses: Sequenc
     await bulk.insert(tx, ClauseRow, Clause._fields, clauses)
 
 
-async def load_clauses(
-    connection: asyncpg.Connection, jurisdictions: Sequence[str], items: Sequence[str]
-) -> list[Clause]:
+@reads.rows(Clause)
+def load_clauses(jurisdictions: Sequence[str], items: Sequence[str]) -> Select[ClauseRow]:
     """Return the clauses of these items in the lists of these areas, oldest version first."""
-    rows = await connection.fetch(
-        f"""SELECT {_CLAUSE} FROM clauses
-            WHERE jurisdiction = ANY($1::text[]) AND item = ANY($2::text[]) ORDER BY valid_from""",  # noqa: S608
-        jurisdictions,
-        items,
+    return (
+        select(ClauseRow)
+        .where(among(ClauseRow.jurisdiction, jurisdictions), among(ClauseRow.item, items))
+        .order_by(col(ClauseRow.valid_from))
     )
-    return [Clause(*row) for row in rows]
