@@ -1,10 +1,13 @@
 """Full loads: a missing row ends, unless the table changed meanwhile, is empty, or too many rows are missing."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 from ingestion.exchange import run_feeds as running
 from ingestion.exchange import table_runs
+from ingestion.exchange.feeds import need_registered
+from ingestion.register import sources
 from shell import clock
 
 DIBAO = ("dibao", "2026-01-01", None)
@@ -62,6 +65,30 @@ async def test_a_missing_row_that_is_back_continues(full, incomes):
     full.put(1)
     await full.again()
     assert await incomes() == [[DIBAO], [DIBAO]]
+
+
+async def test_a_missing_row_whose_end_was_rejected_ends_after_the_next_reading(full, incomes, monkeypatch):
+    for n in (1, 2):
+        full.put(n)
+    await full.work()
+    delete(full, 1)
+    known, urn = sources.registered(), full.FULL["source"]
+    active = known[urn]
+    monkeypatch.setitem(known, urn, active)
+
+    def suspended_meanwhile(feed):
+        known[urn] = active
+        need_registered(feed)
+        known[urn] = replace(active, active=False)
+
+    monkeypatch.setattr(running, "need_registered", suspended_meanwhile)
+    feed = await full.again()
+    assert (feed["state"], feed["last_run"]["missing"], feed["last_run"]["ended"]) == ("idle", 1, 0)
+    assert await incomes() == [[DIBAO]] * 2
+    monkeypatch.undo()
+    feed = await full.again()
+    assert (feed["last_run"]["missing"], feed["last_run"]["ended"]) == (1, 1)
+    assert await incomes() == sorted([[ENDED], [DIBAO]], key=str)
 
 
 async def test_an_empty_table_ends_no_fact_and_waits_for_an_officer(full, incomes):

@@ -113,11 +113,17 @@ class Page:
         self.rejected[row.number] = (Shaped(cells, 0, read, {}), faults)
 
     def decide_missing(self, number: int, key: bytes, state: KeyState) -> None:
-        """Decide a row that is missing from a full load. `number`: any number that no other row of the page has."""
+        """Decide a row that is missing from a full load. `number`: any number that no other row of the page has.
+
+        If an event is rejected, none is recorded and the key stays alive, so the next full load decides it again."""
         drafts, after = decide_missing(state, self.now, self.setup.rules)
         events = [self._event_of(key, draft, None, after.at) for draft in drafts]
+        rejections = [event for event in events if isinstance(event, Rejected)]
+        if rejections:
+            self.rejections += rejections
+            self.saved[key] = self.known[key]
+            return
         self.events[number] = [event for event in events if isinstance(event, Pushed)]
-        self.rejections += [event for event in events if isinstance(event, Rejected)]
         self.saved[key] = KnownRow(after._replace(life="ended") if after.life == "alive" else after, b"")
 
     def count(self, rows: Sequence[TableRow], receipts: Mapping[int, Sequence[Receipt]]) -> Counts:
