@@ -123,6 +123,19 @@ async def test_too_many_missing_rows_wait_for_an_officer_and_end_when_confirmed(
     assert tuple(audit) == ("feed_confirmed", "年度复核")
 
 
+async def test_rows_that_are_new_do_not_hide_that_all_earlier_rows_are_missing(tables, incomes):
+    tables.configure(tables.FULL | {"missing_percent_max": 60})
+    for n in range(12):
+        tables.put(n)
+    await tables.work()
+    delete(tables, *range(12))
+    for n in range(12):
+        tables.put(n, key=f"N{n}")  # the office has given every row a new key
+    feed = await tables.again()
+    assert (feed["state"], feed["problem"]["more"]) == ("held", {"missing": 12, "known": 12})
+    assert await incomes() == [[DIBAO]] * 12
+
+
 async def test_rows_that_come_back_release_the_hold(full, incomes):
     for n in range(3):
         full.put(n)

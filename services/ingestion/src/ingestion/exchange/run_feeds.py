@@ -94,20 +94,23 @@ async def _step(database: Database, setup: Setup) -> int:
     reader = await Reader.open(setup)
     try:
         if feed.state != "reading":
-            feed = await _begin(database, setup, reader)
+            feed = await _begin(database, setup, reader, feed.run + 1)
         return await Run(database, setup, reader, feed).read()
     finally:
         reader.close()
 
 
-async def _begin(database: Database, setup: Setup, reader: Reader) -> Any:
+async def _begin(database: Database, setup: Setup, reader: Reader, run: int) -> Any:
     """Begin a run, which is one reading of the table. Returns the stored feed."""
-    name, rows = setup.feed.feed, None
-    if setup.feed.mode == "full":
+    name, rows, known, now = setup.feed.feed, None, None, clock.now()
+    is_full = setup.feed.mode == "full"
+    if is_full:
         rows = (await reader.census()).rows
     headers = sealed(tuple(reader.layout.columns), f"feed/{name}/headers")
     async with database.transaction() as tx:
-        await store.begin_run(tx, name, rows, headers, clock.now())
+        if is_full:
+            known = await feed_rows.count_missing(tx, name, run, calendar.civil_date(now))
+        await store.begin_run(tx, name, rows, known, headers, now)
         return await store.load_feed(tx.sql, name)
 
 

@@ -26,6 +26,7 @@ from ingestion.exchange.reader import Reader
 from ingestion.exchange.row_records import record_page, reject_rows
 from ingestion.exchange.store import feed_rows
 from ingestion.exchange.store import feeds as store
+from ingestion.exchange.store.feeds import StoredRun
 from ingestion.exchange.table_rows import TableRow
 from ingestion.register import quotas
 from ingestion.settings import FeedSettings
@@ -101,7 +102,7 @@ class Run:
             if self._is_hopeless():
                 await self._settle(_End(FeedBroken("too_many_rejects")))
             elif not has_more:
-                await self._settle(await self._end(run.rows_before))
+                await self._settle(await self._end(run))
             elif monotonic() < until and not await quotas.must_wait(self.database, feed.source, feed.kind):
                 continue
             return int(self.rows_read - first) + 1
@@ -165,8 +166,8 @@ class Run:
         newest = kept_newest(row.position[0], watermark, clock.now())
         return None if newest is None else sealed((newest,), self._context("newest"))
 
-    async def _end(self, rows_before: int | None) -> _End:
-        """Decide how the run ends. `rows_before`: number of rows in the table before a full load.
+    async def _end(self, run: StoredRun) -> _End:
+        """Decide how the run ends. `run`: as it was stored when this step began.
 
         Missing rows count only if the table had as many rows before and after the reading as were read. A table that
         is read by changes is counted once in CENSUS_EVERY runs."""
@@ -177,16 +178,18 @@ class Run:
             return _End(FeedBroken("column_empty", rows=census.empty))
         if not self.is_full:
             return _End()
-        if not rows_before == self.rows_read == census.rows:
-            return _End(FeedBroken("table_moved", before=rows_before, read=self.rows_read, after=census.rows))
-        return await self._end_with_missing()
+        if not run.rows_before == self.rows_read == census.rows:
+            return _End(FeedBroken("table_moved", before=run.rows_before, read=self.rows_read, after=census.rows))
+        return await self._end_with_missing(run.known_before or 0)
 
-    async def _end_with_missing(self) -> _End:
-        """Count the missing rows of a full load. Too many of them, or an empty table, need an officer."""
+    async def _end_with_missing(self, known: int) -> _End:
+        """Count the missing rows of a full load. Too many of them, or an empty table, need an officer.
+
+        `known`: number of rows that were alive when the run began. Rows that it found first do not count."""
         async with self.database.transaction() as tx:
             await feed_rows.delete_unseen_rejects(tx, self.name, self.run)
             today = calendar.civil_date(clock.now())
-            missing, known = await feed_rows.count_missing(tx, self.name, self.run, today)
+            missing = await feed_rows.count_missing(tx, self.name, self.run, today)
         if not missing or self.setup.rules.missing == "nothing":
             return _End(missing=missing)
         allowed = max(MISSING_FREE, known * self.setup.feed.missing_percent_max // 100)

@@ -33,8 +33,9 @@ class FeedRow(SQLModel, table=True):
 
 
 class FeedRunRow(SQLModel, table=True):
-    """One run through a front-end table. `rows_before`: rows in the table when a full load began; `missing`: rows that
-    are no longer there; `confirmed_by`: the officer who confirmed this number."""
+    """One run through a front-end table. `rows_before`: rows in the table when a full load began; `known_before`:
+    stored rows that were alive then; `missing`: those that are no longer there; `confirmed_by`: the officer who
+    confirmed this number."""
 
     __tablename__ = "feed_runs"
     __table_args__ = (
@@ -48,6 +49,7 @@ class FeedRunRow(SQLModel, table=True):
     started_at: datetime = columns.instant()
     finished_at: datetime | None = columns.instant(null=True)
     rows_before: int | None = columns.bigint(null=True)
+    known_before: int | None = columns.bigint(null=True)
     rows_read: int = columns.bigint(default="0")
     accepted: int = columns.bigint(default="0")
     unchanged: int = columns.bigint(default="0")

@@ -38,6 +38,7 @@ class StoredRun(NamedTuple):
     started_at: datetime
     finished_at: datetime | None
     rows_before: int | None
+    known_before: int | None
     rows_read: int
     accepted: int
     unchanged: int
@@ -155,18 +156,20 @@ async def end_step(connection: asyncpg.Connection, feed: str, left: int) -> None
     await connection.execute("UPDATE feeds SET deaths = $2 WHERE feed = $1", feed, left)
 
 
-async def begin_run(tx: Tx, feed: str, rows: int | None, headers: bytes, at: datetime) -> None:
-    """Begin the next run. `rows`: number of rows in the table, for a full load; `headers`: the columns, sealed."""
+async def begin_run(tx: Tx, feed: str, rows: int | None, known: int | None, headers: bytes, at: datetime) -> None:
+    """Begin the next run. `rows`: number of rows in the table, `known`: number of stored rows that are alive, both for
+    a full load only; `headers`: the columns, sealed."""
     await tx.sql.execute(
         """WITH begun AS (UPDATE feeds SET state = 'reading', run = run + 1, cursor = '', headers = $3, worked_at = $4,
                                  newest = CASE WHEN from_start THEN ''::bytea ELSE newest END, from_start = false
                           WHERE feed = $1 RETURNING run)
-           INSERT INTO feed_runs (feed, run, state, started_at, rows_before)
-           SELECT $1, run, 'reading', $4, $2 FROM begun""",
+           INSERT INTO feed_runs (feed, run, state, started_at, rows_before, known_before)
+           SELECT $1, run, 'reading', $4, $2, $5 FROM begun""",
         feed,
         rows,
         headers,
         at,
+        known,
     )
 
 
