@@ -8,6 +8,7 @@ from ingestion.exchange import run_feeds as running
 from ingestion.exchange import table_runs
 from ingestion.exchange.feeds import need_registered
 from ingestion.register import sources
+from prometheus_client import REGISTRY
 from shell import clock
 
 DIBAO = ("dibao", "2026-01-01", None)
@@ -134,6 +135,37 @@ async def test_rows_that_are_new_do_not_hide_that_all_earlier_rows_are_missing(t
     feed = await tables.again()
     assert (feed["state"], feed["problem"]["more"]) == ("held", {"missing": 12, "known": 12})
     assert await incomes() == [[DIBAO]] * 12
+
+
+def gauge(name):
+    return REGISTRY.get_sample_value(f"shouwang_feed_{name}", {"feed": "mca_low_income"})
+
+
+async def test_a_table_no_longer_fails_once_its_missing_rows_have_ended(full, monkeypatch):
+    for n in (1, 2):
+        full.put(n)
+    await full.work()
+    delete(full, 1)
+    clock.advance(timedelta(hours=1))
+    assert await running.run_feeds(full.database)  # the reading; the missing row ends in the next step
+    known, urn = sources.registered(), full.FULL["source"]
+    monkeypatch.setitem(known, urn, replace(known[urn], active=False))
+    feed = await full.work()
+    assert (feed["state"], feed["problem"]["code"], gauge("failing")) == ("ending", "source_suspended", 1)
+    monkeypatch.undo()
+    feed = await full.again(seconds=10)
+    assert (feed["state"], feed["problem"], gauge("failing")) == ("idle", None, 0)
+
+
+async def test_a_held_table_is_still_shown_as_held_after_a_restart(full):
+    for n in range(3):
+        full.put(n)
+    await full.work()
+    delete(full, 0, 1, 2)
+    await full.again()
+    running.held.clear()  # a new process has no values
+    assert await running.run_feeds(full.database) == 0
+    assert gauge("held") == 1
 
 
 async def test_rows_that_come_back_release_the_hold(full, incomes):

@@ -5,10 +5,12 @@ step is counted before it begins. If the process dies during three steps of a fe
 """
 
 import logging
+from collections.abc import Collection
 from datetime import timedelta
 from typing import Any, Final
 
 from common import calendar
+from prometheus_client import Gauge
 from shell import clock
 from shell.store.database import Database
 from shell.store.failures import is_unavailable
@@ -19,7 +21,7 @@ from ingestion.exchange.reader import Reader
 from ingestion.exchange.row_records import end_missing
 from ingestion.exchange.store import feed_rows
 from ingestion.exchange.store import feeds as store
-from ingestion.exchange.table_runs import Overtaken, Run, failing, held, page_rows, problem_json
+from ingestion.exchange.table_runs import Overtaken, Run, page_rows, problem_json
 from ingestion.files.crashes import CRASHES_MAX, CrashCounter
 from ingestion.register import quotas, sources
 
@@ -27,6 +29,8 @@ log = logging.getLogger(__name__)
 RETRY_SECONDS_MIN: Final = 5
 RETRY_SECONDS_MAX: Final = 900
 _DOUBLINGS_MAX: Final = 10
+held = Gauge("shouwang_feed_held", "1 while so many rows are missing that an officer must confirm it", ["feed"])
+failing = Gauge("shouwang_feed_failing", "1 while a front-end table cannot be read", ["feed"])
 _crashes: Final = CrashCounter(store.begin_step, store.end_step)
 
 
@@ -38,6 +42,7 @@ async def run_feeds(database: Database) -> int:
     await sources.refresh(database)
     async with database.reading() as holder:
         await store.enter(holder, setups)
+        await _show_states(holder, setups)
         for name in await store.list_due(holder, setups, clock.now()):
             if not await store.try_lock(holder, name):
                 continue  # another replica works on it
@@ -47,6 +52,14 @@ async def run_feeds(database: Database) -> int:
             finally:
                 await store.unlock(holder, name)
     return 0
+
+
+async def _show_states(holder: Any, setups: Collection[str]) -> None:
+    """Set the gauges from the stored feeds. So they are right after a restart, too."""
+    for name, feed in (await store.load_feeds(holder, setups)).items():
+        if feed.state != "reading":  # a held feed stays held until a reading ends
+            held.labels(name).set(feed.state == "held")
+        failing.labels(name).set(feed.failures > 0)
 
 
 async def _counted(database: Database, holder: Any, setup: Setup) -> int:
@@ -124,14 +137,12 @@ async def _fail(database: Database, setup: Setup, broken: FeedBroken) -> None:
         seconds = min(RETRY_SECONDS_MIN * 2**doublings, RETRY_SECONDS_MAX)
         now = clock.now()
         await store.fail(tx, name, problem_json(broken), now + timedelta(seconds=seconds), now)
-    failing.labels(name).set(1)
     log.warning("feed %s cannot be read: %s", name, broken.code)
 
 
 async def _end_missing(database: Database, setup: Setup, run: int) -> int:
     """End the facts of one page of rows that the last full load did not have. After the last page the run is done."""
     name, now = setup.feed.feed, clock.now()
-    held.labels(name).set(0)
     async with database.transaction() as tx:
         today = calendar.civil_date(now)
         known = await feed_rows.lock_missing(tx, name, run, today, page_rows(setup.feed.kind))

@@ -12,7 +12,7 @@ from typing import Any, Final, NamedTuple, TypeAlias
 
 import msgspec
 from common import calendar
-from prometheus_client import Counter, Gauge
+from prometheus_client import Counter
 from shell import clock
 from shell.halving import apply_by_halves, repeat_while_unavailable
 from shell.store.database import Database
@@ -41,8 +41,6 @@ HOPELESS_FROM: Final = 10_000
 HOPELESS_GOOD_MIN: Final = 0.05
 UNSURE_SECONDS_MAX: Final = 600
 rows_counted = Counter("shouwang_feed_rows", "Rows of front-end tables", ["feed", "status"])
-held = Gauge("shouwang_feed_held", "1 while so many rows are missing that an officer must confirm it", ["feed"])
-failing = Gauge("shouwang_feed_failing", "1 while a front-end table cannot be read", ["feed"])
 _encode = msgspec.json.Encoder().encode
 SaveRows: TypeAlias = Callable[[Tx, Layout, int, Sequence[TableRow], datetime], Coroutine[Any, Any, Counts]]
 
@@ -95,7 +93,6 @@ class Run:
         first = self.rows_read = run.rows_read
         self.rejected = run.rejected
         until = monotonic() + STEP_SECONDS
-        failing.labels(self.name).set(0)
         feed = self.setup.feed
         while True:
             has_more = await self._read_page()
@@ -217,7 +214,6 @@ class Run:
                 at=now,
             )
             await store.forget_runs(tx, self.name, self.run, FeedSettings().runs_kept)
-        held.labels(self.name).set(state == "held")
         if end.problem is not None:
             level = logging.ERROR if state == "held" else logging.WARNING
             log.log(level, "feed %s: %s", self.name, end.problem.code)

@@ -247,7 +247,9 @@ async def confirm_run(tx: Tx, feed: str, run: int, by: str, at: datetime) -> Non
 
 async def count_ended(tx: Tx, feed: str, run: int, ended: int, at: datetime) -> None:
     await tx.sql.execute("UPDATE feed_runs SET ended = ended + $3 WHERE feed = $1 AND run = $2", feed, run, ended)
-    await tx.sql.execute("UPDATE feeds SET worked_at = $2 WHERE feed = $1", feed, at)
+    await tx.sql.execute(
+        "UPDATE feeds SET worked_at = $2, failures = 0, problem = '', problem_at = NULL WHERE feed = $1", feed, at
+    )
 
 
 async def fail(tx: Tx, feed: str, problem: bytes, next_at: datetime, at: datetime) -> None:
