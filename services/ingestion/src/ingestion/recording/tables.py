@@ -87,7 +87,6 @@ class PlaceCaseRow(SQLModel, table=True):
     settled_at: datetime | None = columns.instant(null=True)
     settled_by: str | None = columns.text(null=True)
     note: str | None = columns.text(null=True)
-    first_by: str | None = columns.text(null=True)
 
 
 class ForeignCountRow(SQLModel, table=True):
