@@ -4,10 +4,12 @@ import socket
 from datetime import timedelta
 
 import pytest
+from ingestion.register import sources
 from ingestion.register.open_topics import RETRY_SECONDS_MAX, open_topics
 from ingestion.register.seed import seed
 from ingestion.register.seed_register import seed_register
 from ingestion.register.store import topics as store
+from prometheus_client import REGISTRY
 from shell import clock
 from shell.settings import settings
 
@@ -46,3 +48,15 @@ async def test_it_is_tried_again_at_longer_and_longer_intervals_with_an_end(no_b
         assert await store.list_due(database.pool, wanted, clock.real_now(), 100) == {}
         await database.pool.execute("UPDATE source_topics SET try_at = now() - interval '1 second'")
     assert len(await store.list_due(database.pool, wanted, clock.real_now(), 100)) == len(wanted)
+
+
+async def test_a_source_that_no_longer_sends_on_kafka_does_not_wait_for_a_topic(no_broker, database, admin):
+    await open_topics(database)
+    before = REGISTRY.get_sample_value("shouwang_source_topics_waiting")
+    assert before == sum(entry.kafka for entry in seed().values())
+    entry = seed()[PSB].model_dump(mode="json") | {"kafka": False}
+    answer = await admin.put(f"/v1/sources/{PSB}", json={"entry": entry, "reason": "改用接口", "replaces": 1})
+    assert answer.status_code == 200, answer.text
+    await sources.refresh(database, now=True)
+    await open_topics(database)
+    assert REGISTRY.get_sample_value("shouwang_source_topics_waiting") == before - 1

@@ -2,8 +2,8 @@
 
 import asyncio
 import logging
-from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from collections.abc import Sequence
+from datetime import timedelta
 from typing import Final
 
 from aiokafka.errors import KafkaError
@@ -29,24 +29,19 @@ async def open_topics(database: Database) -> int:
     """Job: create missing topics; returns how many. A failed source is tried again after 2, 4, 8, … seconds, at most
     RETRY_SECONDS_MAX. `GET /v1/sources/{source}` and a metric show the sources that wait."""
     await sources.refresh(database)
-    now = clock.real_now()
+    wanted, now = _wanted(), clock.real_now()
     async with database.reading() as connection:
-        due = await store.list_due(connection, _wanted(), now, STEP_MAX)
-    if not due:
-        return 0
+        due = await store.list_due(connection, wanted, now, STEP_MAX)
+        if not due:
+            waiting.set(await store.count_waiting(connection, wanted))
+            return 0
     problems = await _create(list(due))
     failed = {urn: (problem, now + _pause(due[urn])) for urn, problem in problems.items()}
-    await _save(database, [urn for urn in due if urn not in failed], failed, now)
-    return len(due) - len(failed)
-
-
-async def _save(
-    database: Database, opened: Sequence[str], failed: Mapping[str, tuple[str, datetime]], now: datetime
-) -> None:
     async with database.transaction() as tx:
-        await store.save_opened(tx, opened, now)
+        await store.save_opened(tx, [urn for urn in due if urn not in failed], now)
         await store.save_failed(tx, failed)
-        waiting.set(await store.count_waiting(tx))
+        waiting.set(await store.count_waiting(tx.sql, wanted))
+    return len(due) - len(failed)
 
 
 async def keep_topics(database: Database) -> int:

@@ -58,8 +58,11 @@ async def save_failed(tx: Tx, failed: Mapping[str, tuple[str, datetime]]) -> Non
     )
 
 
-async def count_waiting(tx: Tx) -> int:
-    found: int = await tx.sql.fetchval("SELECT count(*) FROM source_topics WHERE opened_at IS NULL")
+async def count_waiting(connection: Any, wanted: Sequence[str]) -> int:
+    """Count the sources of `wanted` whose topic could not be created yet."""
+    found: int = await connection.fetchval(
+        "SELECT count(*) FROM source_topics WHERE opened_at IS NULL AND source = ANY($1::text[])", wanted
+    )
     return found
 
 
