@@ -106,6 +106,19 @@ async def test_what_follows_a_parked_record_of_the_same_person_waits_behind_it(
     assert [row["reason"] for row in reasons] == ["bug", "behind_parked"]
 
 
+async def test_what_follows_a_parked_record_waits_however_many_records_are_parked(
+    database: Database, driver: Driver
+) -> None:
+    await database.pool.execute(
+        """INSERT INTO parked (parked_id, consumer, topic, part, "offset", key, sealed, reason)
+           SELECT gen_random_uuid(), 'probe', 'dispatch.visit', 0, n, ('a' || n)::bytea, '', 'bug'
+           FROM generate_series(1, 10001) n"""
+    )
+    await driver.deliver(missed("poison", "p1"))
+    await driver.deliver(missed("later", "p1"), missed("other", "p2"))
+    assert await seen(database) == ["other"]
+
+
 async def test_a_newer_state_supersedes_a_parked_one(database: Database) -> None:
     handled: list[int] = []
 

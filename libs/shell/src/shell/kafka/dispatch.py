@@ -134,7 +134,8 @@ async def _handle(tx: Tx, handlers: Handlers, messages: Sequence[Message[Event]]
 async def _hold_behind_parked(tx: Tx, consumer: str, messages: list[Message[Event]]) -> list[Message[Event]]:
     """Park events behind a parked record of the same key, because their order matters. Return the other messages. A
     newer state is handled and supersedes the parked record."""
-    waiting = await parked_keys(tx, consumer)
+    records = [message.record for message in messages if message.record is not None]
+    waiting = await parked_keys(tx, consumer, {record.key for record in records if record.key is not None})
     if not waiting:
         return messages
     kept: list[Message[Event]] = []

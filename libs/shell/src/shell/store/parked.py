@@ -1,6 +1,7 @@
 """Store parked records, which could not be processed. They wait, sealed, until an operator replays them or a newer
 state of the same key supersedes them."""
 
+from collections.abc import Collection
 from functools import cache
 from typing import Any, Final
 
@@ -13,7 +14,6 @@ from shell.privacy import Keys, Vault
 from shell.store.transaction import Tx
 
 _CONTEXT: Final = b"parked"
-_PARKED_KEYS_MAX: Final = 10_000
 
 
 class _Sealed(msgspec.Struct, array_like=True):
@@ -61,13 +61,13 @@ async def park(tx: Tx, consumer: str, record: Record, reason: str, error_type: s
     return parked_id
 
 
-async def parked_keys(tx: Tx, consumer: str) -> set[tuple[str, bytes]]:
-    """Return (topic, key) of the waiting records, at most _PARKED_KEYS_MAX. There are almost never any, so a batch
+async def parked_keys(tx: Tx, consumer: str, keys: Collection[bytes]) -> set[tuple[str, bytes]]:
+    """Return (topic, key) of the waiting records that have one of these keys. There are almost never any, so a batch
     only pays for a look into an index."""
     rows = await tx.sql.fetch(
-        "SELECT DISTINCT topic, key FROM parked WHERE consumer = $1 AND state = 'parked' AND key IS NOT NULL LIMIT $2",
+        "SELECT topic, key FROM parked WHERE consumer = $1 AND state = 'parked' AND key = ANY($2::bytea[])",
         consumer,
-        _PARKED_KEYS_MAX,
+        list(keys),
     )
     return {(row["topic"], row["key"]) for row in rows}
 
