@@ -1,6 +1,7 @@
 """The guard checks the credential first, then limits the bytes and the time of a body."""
 
 import asyncio
+import json
 from collections.abc import Sequence
 from typing import Annotated, Any
 
@@ -58,6 +59,11 @@ def application(limits: Settings = LIMITS) -> FastAPI:
             app.state.reached.append(size)
         return size
 
+    @app.post("/slow")
+    @streams_body(lambda: BodyLimit(5_000, 0.2))
+    async def slow(request: Request, caller: AnyCaller) -> None:
+        app.state.reached.append(await request.body())
+
     @app.post("/unread")
     @streams_body(lambda: BodyLimit(5_000, 30))
     async def unread(caller: AnyCaller) -> None:
@@ -103,6 +109,11 @@ class Exchange:
     @property
     def closes(self) -> bool:
         return (b"connection", b"close") in self.start["headers"]
+
+    @property
+    def detail(self) -> str:
+        body = b"".join(message["body"] for kind, message in self.order if kind == "http.response.body")
+        return str(json.loads(body)["detail"])
 
     def read(self) -> int:
         return sum(size for kind, size in self.order if kind == "read")
@@ -221,6 +232,18 @@ async def test_a_body_that_does_not_arrive_in_time_is_answered_408(path: str, se
     assert exchange.status == 408
     assert exchange.closes
     assert ended_by("body_seconds") == before + 1
+
+
+@pytest.mark.parametrize(
+    ("pause_seconds_max", "detail"),
+    [(0.05, "no part of the body arrived for 0.05 seconds"), (30, "the body did not arrive within 0.2 seconds")],
+)
+async def test_a_streamed_body_that_does_not_arrive_in_time_is_answered_with_the_limit_that_ended_it(
+    pause_seconds_max: float, detail: str
+) -> None:
+    app = application(LIMITS.model_copy(update={"body_seconds_max": pause_seconds_max}))
+    exchange = await post(app, "/slow", b"1", SILENCE, role="officer")
+    assert (exchange.status, exchange.detail) == (408, detail)
 
 
 @pytest.mark.parametrize("path", ["/small", "/stream"])

@@ -177,11 +177,14 @@ class Body:
         """Return the next part of the body, for a route that streams. Raises TooLarge, TooSlow and ClientDisconnect."""
         if self._ended or self.answered:
             return await self._next()
-        pause_ends_at = asyncio.get_running_loop().time() + self._settings.body_seconds_max
+        pause_seconds_max = self._settings.body_seconds_max
+        pause_ends_at = asyncio.get_running_loop().time() + pause_seconds_max
         try:
             async with asyncio.timeout_at(min(self._ends_at, pause_ends_at)):
                 message = await self._next()
         except TimeoutError:
+            if pause_ends_at < self._ends_at:
+                raise self._too_slow(f"no part of the body arrived for {pause_seconds_max:g} seconds") from None
             raise self._too_slow() from None
         self._count(message)
         return message
@@ -256,7 +259,8 @@ class Body:
         metrics.limited.labels("body_bytes").inc()
         return TooLarge(f"the body holds more than {self._limit.bytes_max} bytes")
 
-    def _too_slow(self) -> TooSlow:
+    def _too_slow(self, detail: str = "") -> TooSlow:
+        """The error after a time limit. `detail`: the limit; without one, that of the whole body."""
         metrics.limited.labels("body_seconds").inc()
         self._discards = False  # the client has used its time
-        return TooSlow(f"the body did not arrive within {self._limit.seconds_max:g} seconds")
+        return TooSlow(detail or f"the body did not arrive within {self._limit.seconds_max:g} seconds")
