@@ -29,7 +29,7 @@ from shouwang.runtime.databases import open_database
 from shouwang.runtime.machine import Runtime
 from shouwang.terminal import show_progress
 
-WAIT_SECONDS: Final = 30.0
+WAIT_SECONDS: Final = 90.0  # some jobs look for due rows once a minute
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -11,14 +11,29 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from shell import clock
 from shell.kafka.topics import is_inbound
 from shell.store.database import Database
+from supervision.checks import checks
 
 Databases = Mapping[str, Database]
 LOOK_EVERY_SECONDS: Final = 0.3
 
 # Per service the statement that counts the rows whose day has come. `$1` is today, `$2` now. None: nothing is counted.
 DUE: Final[dict[str, str | None]] = {
-    "ingestion": None,
-    "supervision": None,
+    # deadlines of cases and groups, claimed places that silence vouches for, hints that end
+    "ingestion": """
+      SELECT (SELECT count(*) FROM quarantine WHERE state = 'open' AND deadline <= $2 AND group_id IS NULL
+                AND (owner <> '000000' OR escalated_at IS NULL))
+           + (SELECT count(*) FROM place_cases WHERE state = 'open' AND deadline <= $2 AND group_id IS NULL
+                AND (owner <> '000000' OR escalated_at IS NULL))
+           + (SELECT count(*) FROM groups WHERE state = 'open' AND deadline <= $2
+                AND (owner <> '000000' OR escalated_at IS NULL))
+           + (SELECT count(*) FROM place_cases c WHERE state = 'open' AND silent_on <= $1
+                AND NOT EXISTS (SELECT FROM groups g WHERE g.group_id = c.group_id AND g.state = 'settling'))
+           + (SELECT count(*) FROM hints WHERE ends_on <= $1)""",
+    # open matters that become alerts, visits that have waited long enough for their entitlement
+    "supervision": f"""
+      SELECT (SELECT count(*) FROM matters WHERE NOT raised AND due_at <= $2)
+           + (SELECT count(*) FROM tasks WHERE verdict = 'waiting' AND $1::date IS NOT NULL
+                AND at <= $2 - make_interval(mins => {checks().entitlement_wait_minutes}))""",  # noqa: S608 - a number
     "identification": "SELECT count(*) FROM persons WHERE next_edge_on <= $1 AND $2::timestamptz IS NOT NULL",
     "assessment": "SELECT count(*) FROM needs WHERE act_on <= $1 AND $2::timestamptz IS NOT NULL",
     "dispatch": """SELECT (SELECT count(*) FROM plans WHERE act_on <= $1)
