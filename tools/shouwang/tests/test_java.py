@@ -1,4 +1,4 @@
-"""The error messages of a machine that cannot run Kafka from its jars."""
+"""A machine that cannot run Kafka from its jars: error messages, and Kafka in Docker."""
 
 from __future__ import annotations
 
@@ -8,7 +8,10 @@ from pathlib import Path
 import pytest
 from shouwang import cli
 from shouwang.runtime import java
+from shouwang.runtime.broker import IN_DOCKER
+from shouwang.runtime.machine import Runtime
 from shouwang.runtime.problems import LocalProblem
+from shouwang.runtime.supervise import is_missing
 
 
 @pytest.fixture
@@ -72,3 +75,13 @@ def test_a_download_that_fails_shows_the_error_of_maven(programs: Path) -> None:
     with pytest.raises(LocalProblem, match=r"Maven could not download Kafka \(no route to central\): check"):
         java.ensure_jars()
     assert not java.jars_are_here()
+
+
+def test_a_kafka_in_docker_has_died_only_when_its_container_has(programs: Path, tmp_path: Path) -> None:
+    runtime = Runtime(tmp_path / "home")
+    assert not is_missing(runtime, "kafka")
+    runtime.pid_file("kafka").parent.mkdir(parents=True)
+    runtime.pid_file("kafka").write_text(IN_DOCKER)
+    for pid, died in ((4_194_303, False), (0, True)):  # Docker shows 0 for a container that has ended
+        _put(programs, "docker", f"echo {pid}")
+        assert is_missing(runtime, "kafka") == died

@@ -18,6 +18,7 @@ from shouwang.runtime.problems import LocalProblem
 
 IMAGE = "apache/kafka:4.3.1"
 INSIDE_PORT = 9092
+IN_DOCKER = "docker"  # in the pid file: a pid of the engine may be unknown to this machine
 DOCKER_SETTINGS = {
     "PROCESS_ROLES": "broker,controller",
     "NODE_ID": "1",
@@ -59,6 +60,11 @@ def choose(home: Path, ports: Ports, log: Path, pid_file: Path) -> Broker:
     if docker_runs():
         return DockerKafka(f"shouwang-kafka-{ports.get('kafka')}", ports.get("kafka"), pid_file)
     raise LocalProblem(no_way(problem))
+
+
+def is_in_docker(pid_file: Path) -> bool:
+    """True if the broker of this pid file was started in Docker."""
+    return pid_file.exists() and pid_file.read_text(encoding="utf-8") == IN_DOCKER
 
 
 def no_way(problem: str) -> str:
@@ -105,7 +111,7 @@ class DockerKafka:
             done = _docker(*self._run())
         if done.returncode != 0:
             raise LocalProblem(f"Docker could not start {IMAGE}: {done.stderr.strip()}")
-        write_atomically(self.pid_file, "docker")
+        write_atomically(self.pid_file, IN_DOCKER)
         if not processes.wait_until(self.is_ready, START_SECONDS_MAX, every_seconds=0.2):
             raise LocalProblem(f"Kafka in Docker did not answer; see `docker logs {self.name}`.")
 

@@ -96,6 +96,13 @@ class Stores:
         host, _, port = self.kafka_address.split(",")[0].rpartition(":")
         return answers(int(port), host)
 
+    def kafka_runs(self) -> bool:
+        """True if the process of the broker lives, or its container if it was started in Docker."""
+        pid_file = self.pid_file("kafka")
+        if broker.is_in_docker(pid_file):
+            return self.kafka_answers() or self.broker().pid() is not None
+        return processes.living_pid(pid_file) is not None
+
     def require_kafka(self) -> None:
         """Raise LocalProblem if the broker does not answer."""
         if not self.kafka_answers():

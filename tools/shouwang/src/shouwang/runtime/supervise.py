@@ -46,19 +46,21 @@ def watch(runtime: Runtime) -> None:
     while True:
         time.sleep(LOOK_EVERY_SECONDS)
         for name, backoff in backoffs.items():
-            if _is_missing(runtime, name) and backoff.may_start(time.monotonic()):
+            if is_missing(runtime, name) and backoff.may_start(time.monotonic()):
                 _repair(runtime, name)
 
 
-def _is_missing(runtime: Runtime, name: str) -> bool:
-    # without a pid file it was never started, or it was stopped by a command
-    return runtime.pid_file(name).exists() and runtime.pid(name) is None
+def is_missing(runtime: Runtime, name: str) -> bool:
+    """True if the process has died. Without a pid file it was never started, or it was stopped by a command."""
+    if not runtime.pid_file(name).exists():
+        return False
+    return not runtime.kafka_runs() if name == "kafka" else runtime.pid(name) is None
 
 
 def _repair(runtime: Runtime, name: str) -> None:
     """Start the process again if it is still missing. A LocalProblem is only logged."""
     with exclusive(runtime):
-        if not _is_missing(runtime, name):
+        if not is_missing(runtime, name):
             return
         _log(f"{name} died, starting it again")
         try:
