@@ -98,7 +98,7 @@ async def test_deleted_compacted_topics_are_published_again_and_verified(running
     assert len(stopped) > len(read) / 2
     for service, topic in sorted({(service, topic) for service, topic, _ in stopped}):
         resumes = await positions.plan(running, service, topic, "all", "beginning")
-        assert await positions.carry_out(running, service, resumes, "a test") == len(resumes)
+        await positions.carry_out(running, service, resumes, "a test")
     assert await wrong(running) == {}
 
 

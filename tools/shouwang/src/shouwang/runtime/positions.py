@@ -136,8 +136,8 @@ def _is_chosen(position: Position, partition: str) -> bool:
     return str(position.place.part) == partition
 
 
-async def carry_out(runtime: Runtime, service: str, resumes: Sequence[Resume], by: str) -> int:
-    """Set all positions in one transaction; returns their number. `by`: the person who decides, for the record.
+async def carry_out(runtime: Runtime, service: str, resumes: Sequence[Resume], by: str) -> None:
+    """Set all positions in one transaction. `by`: the person who decides, for the record.
 
     Raises LocalProblem if a position has changed since `plan`; then none is set.
     """
@@ -148,4 +148,3 @@ async def carry_out(runtime: Runtime, service: str, resumes: Sequence[Resume], b
                 place = f"{resume.place.topic}[{resume.place.part}]"
                 offset = row.next_offset if row else None
                 raise LocalProblem(f"The position of {place} has changed meanwhile to {offset}: nothing was done.")
-    return len(resumes)
