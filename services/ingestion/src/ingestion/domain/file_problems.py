@@ -18,6 +18,10 @@ FILES: Final[dict[str, tuple[str, str]]] = {
         "前 20 行中没有找到含身份证号列的表头",
     ),
     "column_missing": ("a column that this kind needs is missing", "缺少该类别必需的列"),
+    "column_ambiguous": (
+        "several columns could hold the same field: rename them, or name the right one in the mapping",
+        "多个列可对应同一字段，请修改列名，或在列对应关系中指定",
+    ),
     "kind_needed": ("name the kind of the rows of a table", "表格文件须指定类别"),
     "pages_too_large": (
         "the pages of a Parquet file are too large when unpacked: write pages of at most 1 MiB",
@@ -63,6 +67,10 @@ FEEDS: Final[dict[str, tuple[str, str]]] = {
         "表不存在、账号无读取权限或查询语句有误",
     ),
     "column_missing": ("a required column is missing: perhaps it was renamed", "缺少必需的列，可能已被改名"),
+    "column_ambiguous": (
+        "several columns could hold the same field: name the right one in the mapping",
+        "多个列可对应同一字段，请在列对应关系中指定",
+    ),
     "column_empty": (
         "rows without a key or watermark are not read",
         "部分行的主键或时间戳为空，无法读取",

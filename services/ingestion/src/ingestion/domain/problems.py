@@ -113,6 +113,10 @@ PROBLEMS: Final[dict[str, tuple[str, str]]] = {
     "row_columns": ("a row has at most 256 columns", "一行超过 256 列"),
     "row_encoding": ("some bytes are not characters in the file's encoding", "含有无法按文件编码识别的字节"),
     "columns_not_found": ("no field of this row is known to be an ID number", "该行没有可识别的身份证号字段"),
+    "column_ambiguous": (
+        "several fields of this row could hold the same value: name the right one in the mapping",
+        "该行有多个字段可对应同一项，请在列对应关系中指定",
+    ),
     "kind_needed": (
         "rows that are not CloudEvents need the kind of the import",
         "非 CloudEvents 数据须在导入时指定类别",

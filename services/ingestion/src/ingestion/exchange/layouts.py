@@ -115,6 +115,8 @@ def _mapped_columns(setup: Setup, header: Sequence[str]) -> dict[str, int]:
     lost = [field for field in setup.feed.mapping.columns if field not in found]
     if not found or lost:
         raise _columns_missing(setup, lost or ["person.id_number"], header)
+    if ambiguous := mapping.ambiguous(header):
+        raise FeedBroken("column_ambiguous", columns=ambiguous, found=list(header)[:COLUMNS_MAX])
     if missing := mapping.missing(found):
         raise _columns_missing(setup, missing, header)
     return found

@@ -3,7 +3,6 @@
 """
 
 import re
-import unicodedata
 from collections.abc import Mapping as Dict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -20,7 +19,8 @@ from common.events.pushed_values import VALUES
 from msgspec import Meta
 from shell.settings import repository_root
 
-from ingestion.files.domain.table import COLUMNS_MAX
+from ingestion.files.domain.header import HeaderRow, read_name
+from ingestion.files.domain.table import HEADER_CHARS_KEPT
 
 MAPPING_BYTES_MAX: Final = 16 * 1024
 Header = Annotated[str, Meta(min_length=1, max_length=100)]
@@ -47,7 +47,6 @@ _NAMED: Final = {
     "document_no": "code",
 }
 ENTRIES_OF_A_ROW: Final = 2  # of a list of records, such as contacts
-_REMARK = re.compile(r"[(\[【].*?[)\]】]|[*:：·]")
 
 
 class Given(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, kw_only=True):
@@ -70,7 +69,7 @@ class Given(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaul
 class Mapping:
     """The complete mapping for files of one kind. `columns`: field → names that its column may have; `codes`: field →
     word in the file → code; `derived`: fields that follow from a number if they have no column; `fields`: field → its
-    type."""
+    type; `others`: words in the remark of a column that name another person."""
 
     kind: Kind
     given: Given
@@ -79,18 +78,37 @@ class Mapping:
     codes: dict[str, dict[str, Any]]
     derived: tuple[str, ...] = ()
     fields: dict[str, str] = field(default_factory=dict)
+    others: tuple[str, ...] = ()
 
     def found_in(self, cells: Sequence[Any]) -> dict[str, int]:
         """Field → position of its column, if this row is the header. A header has a column of ID numbers; for any
         other row the result is empty."""
-        positions = _positions(cells)
-        found: dict[str, int] = {}
-        for field_name, headers in self.columns.items():
-            for header in headers:
-                if header in positions:
-                    found[field_name] = positions[header]
+        found = self._columns_in(HeaderRow(cells))
+        return {name: places[0] for name, places in found.items()} if "person.id_number" in found else {}
+
+    def ambiguous(self, cells: Sequence[Any]) -> list[dict[str, Any]]:
+        """Each field that several columns of a header could hold (`field`), with the names of the columns (`names`)."""
+        return [
+            {"field": name, "names": [cells[at][:HEADER_CHARS_KEPT] for at in places]}
+            for name, places in self._columns_in(HeaderRow(cells)).items()
+            if len(places) > 1
+        ]
+
+    def _columns_in(self, header: HeaderRow) -> dict[str, list[int]]:
+        """Field → positions of all columns with the best of its names that the header has.
+
+        Remarks in the header do not matter, except for two. Only a name that the sender gives can select a column by
+        its remark. A column whose remark names another person holds a field of that person only."""
+        found = {}
+        for field_name, names in self.columns.items():
+            others = [word for word in self.others if not any(word in name for name in names)]
+            for name in names:
+                is_given = field_name in self.given.columns
+                places = (is_given and header.exactly(name)) or header.called(name, others)
+                if places:
+                    found[field_name] = places
                     break
-        return found if "person.id_number" in found else {}
+        return found
 
     def missing(self, found: Dict[str, int]) -> list[str]:
         """The required fields that no column, default or derived value gives. `found`: the result of `found_in`."""
@@ -102,24 +120,6 @@ class Mapping:
     def wanted(self, fields: Sequence[str]) -> list[dict[str, Any]]:
         """For each of these fields, its name (`field`) and the names that its column may have (`names`)."""
         return [{"field": name, "names": list(self.columns.get(name, ()))} for name in fields]
-
-
-def _positions(cells: Sequence[Any]) -> dict[str, int]:
-    """Name → position of the first column with this name. Each column has the two names of `header_name`."""
-    positions: dict[str, int] = {}
-    for at, cell in enumerate(cells[:COLUMNS_MAX]):
-        if isinstance(cell, str) and cell:
-            exact, bare = header_name(cell)
-            positions.setdefault(exact, at)
-            positions.setdefault(bare, at)
-    return positions
-
-
-def header_name(text: str) -> tuple[str, str]:
-    """Return two names of a column: in half width and lower case without spaces, and also without remarks (text in
-    brackets, asterisks and colons)."""
-    exact = "".join(unicodedata.normalize("NFKC", text).split()).lower()
-    return exact, _REMARK.sub("", exact)
 
 
 def fields_of(kind: Kind) -> dict[str, str]:
@@ -213,6 +213,7 @@ def resolve(kind: str, given: Given) -> Mapping:
         codes=_merged(usual.codes, given.codes),
         derived=usual.derived,
         fields=known,
+        others=usual_columns(kind).others,
     )
 
 
@@ -262,7 +263,7 @@ def _wrong_id_numbers(given: Given) -> list[Problem]:
 def _headers(name: str, names: Sequence[str]) -> tuple[str, ...]:
     """The names of a column. The name of the field is one of them, except for `id`: most files use it for a running
     number."""
-    listed = dict.fromkeys(header_name(h)[0] for h in names)
+    listed = dict.fromkeys(read_name(h).exact for h in names)
     return tuple(listed) if name == "id" else (*listed, *(() if name in listed else (name,)))
 
 
@@ -277,13 +278,20 @@ class Usual(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     defaults: dict[str, Any] = {}
     codes: dict[str, dict[str, Any]] = {}
     derived: tuple[str, ...] = ()
+    others: tuple[str, ...] = ()
 
 
 @cache
 def usual_columns(kind: str) -> Usual:
     """The usual columns of a kind: the file `common`, overridden by the file of this kind."""
     common, own = _read("common"), _read(kind)
-    return Usual(common.columns | own.columns, common.defaults | own.defaults, common.codes | own.codes, own.derived)
+    return Usual(
+        columns=common.columns | own.columns,
+        defaults=common.defaults | own.defaults,
+        codes=common.codes | own.codes,
+        derived=own.derived,
+        others=common.others,
+    )
 
 
 def _read(name: str) -> Usual:

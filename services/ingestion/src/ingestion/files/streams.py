@@ -58,7 +58,7 @@ class RowStream:
         self.skipped = 0
         self._file, self._format, self._given, self._sender = file, format, given, sender
         self._mapping = resolve(kind, given) if kind is not None else None
-        self._plans: dict[tuple[str, ...], Plan | None] = {}  # by names of the fields of a flat object
+        self._plans: dict[tuple[str, ...], Plan | str] = {}  # by names of the fields of a flat object
 
     def rows(self, now: Callable[[], datetime]) -> Iterator[Shaped]:
         """Iterate over all rows that are not blank. `now` gives the instant at which a row is read."""
@@ -98,6 +98,8 @@ class RowStream:
 
     def _plan_of_table(self, mapping: Mapping, table: Table, header: Row) -> Plan:
         found = mapping.found_in(header.cells)
+        if ambiguous := mapping.ambiguous(header.cells):
+            raise FileBroken("column_ambiguous", columns=ambiguous)
         if missing := mapping.missing(found):
             raise FileBroken("column_missing", columns=mapping.wanted(missing))
         if len(self.headers) >= TABLES_MAX:
@@ -132,12 +134,12 @@ class RowStream:
 
     def _of_object(self, mapping: Mapping, row: Row, value: dict[str, Any], now: datetime) -> Shaped:
         object_plan = self._plan_for(mapping, tuple(value))
-        if object_plan is None:
-            return self._reject(row, "columns_not_found")
+        if isinstance(object_plan, str):
+            return self._reject(row, object_plan)
         shaped = shape(Row(row.place, list(value.values())), object_plan, self._sender, now)
         return shaped._replace(row=row)
 
-    def _plan_for(self, mapping: Mapping, names: tuple[str, ...]) -> Plan | None:
+    def _plan_for(self, mapping: Mapping, names: tuple[str, ...]) -> Plan | str:
         if names not in self._plans:
             if len(self._plans) >= _PLANS_MAX:
                 self._plans.clear()
@@ -160,9 +162,12 @@ def _header_at(mapping: Mapping, rows: Sequence[Row]) -> int | None:
     return None
 
 
-def _plan_of_object(mapping: Mapping, names: tuple[str, ...]) -> Plan | None:
-    """The plan for objects with these keys; None if no key is known as the ID number, or there are too many keys."""
+def _plan_of_object(mapping: Mapping, names: tuple[str, ...]) -> Plan | str:
+    """The plan for objects with these keys. The code of the fault if no key is known as the ID number, if there are too
+    many keys, or if several keys could hold one field."""
     found = mapping.found_in(names)
     if not found or len(names) > COLUMNS_MAX:
-        return None
+        return "columns_not_found"
+    if mapping.ambiguous(names):
+        return "column_ambiguous"
     return make_plan(mapping, found, names, 0, DAY_ZERO)
