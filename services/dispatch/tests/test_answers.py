@@ -112,6 +112,7 @@ async def test_another_provider_may_not_answer(driver, offered, post, tasks, add
         (b'{"task_id":"no uuid","answer":"accept","at":"2026-11-22T10:00:00Z"}', "reply_undecodable"),
         (b'{"task_id":"%s","answer":"explode","at":"2026-11-22T10:00:00Z"}', "reply_undecodable"),
         (b'{"task_id":"%s","answer":"accept","at":"2026-11-22T10:00:00"}', "reply_undecodable"),
+        (b'{"task_id":"%s","answer":"accept","at":"0001-01-01T00:00:00+14:00"}', "reply_undecodable"),
         (
             b'{"task_id":"%s","answer":"decline","at":"2026-11-22T01:00:00Z","reason":"Mrs Li"}',
             "reply_reason_not_a_code",

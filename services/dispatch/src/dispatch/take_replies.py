@@ -1,6 +1,7 @@
 """Take providers' answers from Kafka. Each provider has a topic, whose name identifies it; a reply is untrusted."""
 
 from collections.abc import Sequence
+from datetime import UTC
 from typing import Final
 from uuid import UUID
 
@@ -77,7 +78,8 @@ def _answer_of(record: Record) -> TaskAnswer:
     try:
         reply = _decoder.decode(record.value)
         task_id = str(UUID(reply.task_id))
-    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
+        at = reply.at.astimezone(UTC)
+    except (msgspec.MsgspecError, ValueError, OverflowError, RecursionError) as error:
         raise BadMessage("reply_undecodable") from error
-    answer = Answer(reply.answer, provider, reply.at, reply.worker, reply.reason, reply.outcome)
+    answer = Answer(reply.answer, provider, at, reply.worker, reply.reason, reply.outcome)
     return TaskAnswer(task_id, answer)
