@@ -124,6 +124,15 @@ def test_an_event_with_any_value_anywhere_is_read_or_rejected_with_a_pointer(pla
         assert all(f.pointer == "" or f.pointer.startswith("/") for f in read.faults)
 
 
+@pytest.mark.parametrize("time", ["9999-12-31T23:59:59Z", "0001-01-01T00:00:00+14:00", "0001-01-01T00:00:00Z"])
+@pytest.mark.parametrize("only", [None, "urn:cn:exchange:530300:psb", "urn:cn:exchange:530300:cdpf"])
+def test_an_event_with_an_impossible_time_is_rejected_and_counts_for_no_day_of_its_own(people, time, only):
+    event = people.residence(people.number(1)) | {"source": "urn:cn:exchange:530300:psb", "time": time}
+    read = read_event(json.dumps(event).encode(), NOW, only_source=only)
+    assert isinstance(read, Rejected)
+    assert read.day is None
+
+
 @settings(max_examples=200, deadline=None)
 @given(body=st.binary(max_size=60) | st.text(alphabet='[]{},":1a\\ ', max_size=60).map(str.encode))
 def test_any_bytes_are_split_or_reported_as_unreadable(body):

@@ -48,7 +48,7 @@ def check_event(kind: Kind, event: PopulationEvent[Any], person: Person, now: da
         faults.append(fault("/data/person/id_number", person.code.value))
     if event.subject is not None and holds_id_number(event.subject):
         faults.append(fault("/subject", "id_number_in_attribute"))
-    code = _code_of_time(event.time, now)
+    code = code_of_time(event.time, now)
     if code is not None:
         faults.append(fault("/time", code))
     if not _is_possible(event.time):
@@ -63,7 +63,8 @@ def _check_data(faults: list[Fault], kind: Kind, event: PopulationEvent[Any], pe
     _check_value(faults, event, person, today)
 
 
-def _code_of_time(time: datetime, now: datetime) -> str | None:
+def code_of_time(time: datetime, now: datetime) -> str | None:
+    """The problem code of an event's time; None without a fault. A time without a fault has a civil date."""
     if time.year < RECORD_YEAR_MIN:
         return "time_impossible"
     is_late = time.year > YEAR_MAX or time > now + FUTURE_MAX

@@ -28,7 +28,7 @@ from shell.privacy import Vault, vault
 from ingestion.domain.problems import Fault, fault
 from ingestion.domain.pushed import Member, Pushed, Source
 from ingestion.domain.receipts import Rejected
-from ingestion.reading.checks import OPEN_END, check_event
+from ingestion.reading.checks import OPEN_END, check_event, code_of_time
 from ingestion.reading.faults import FAULTS_MAX, explain
 from ingestion.register.sources import registered
 
@@ -75,12 +75,12 @@ def read_event(
         return _reject(raw, explain(raw, error), sender=only_source)
     kind, source = KIND_OF_TYPE[type_], registered().get(event.source)
     if only_source is not None and event.source != only_source:
-        return _reject(raw, [fault("/source", not_yours)], event, only_source)
+        return _reject(raw, [fault("/source", not_yours)], event, only_source, _day(event.time, now))
     faults = _source_faults(source, kind)
     person = check(event.data.person.id_number, civil_date(now))
     faults += check_event(kind, event, person, now)
     if faults or source is None:
-        return _reject(raw, faults, event, only_source)
+        return _reject(raw, faults, event, only_source, _day(event.time, now))
     pushed = _pushed(kind, source, event, person.number, traceparent)  # type: ignore[union-attr]
     return replace(pushed, value_ignored=True) if ignored else pushed
 
@@ -222,8 +222,9 @@ def _reject(
     faults: list[Fault],
     event: PopulationEvent[Any] | None = None,
     sender: str | None = None,
+    day: date | None = None,
 ) -> Rejected:
-    """Make the rejection of an event. `event`: the decoded event; None if it does not decode.
+    """Make the rejection of an event. `event`: the decoded event; None if it does not decode. `day`: of the event.
 
     The rejection counts for its `sender`. If the sender may send for all sources (None), it counts for the source that
     the event names."""
@@ -233,7 +234,7 @@ def _reject(
         id=id_,
         event_id=vault().event_id(source, id_) if source and id_ else None,
         source=source,
-        day=_day(event, faults) if event is not None else None,
+        day=day,
         faults=tuple(faults[:FAULTS_MAX]),
         body=bytes(raw),
     )
@@ -244,9 +245,9 @@ def _registered(source: str | None) -> str | None:
     return source if source in registered() else None
 
 
-def _day(event: PopulationEvent[Any], faults: list[Fault]) -> date | None:
+def _day(time: datetime, now: datetime) -> date | None:
     """The day of a rejected event; None if its time is at fault."""
-    return None if any(f.pointer == "/time" for f in faults) else civil_date(event.time)
+    return None if code_of_time(time, now) else civil_date(time)
 
 
 def named_source(raw: bytes) -> str | None:
