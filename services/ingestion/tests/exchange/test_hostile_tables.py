@@ -5,11 +5,12 @@ import os
 import signal
 import sys
 import time
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from ingestion.exchange import frontend, pages, table_runs
 from ingestion.exchange import run_feeds as running
+from ingestion.exchange.frontend import cell_of
 from ingestion.files.domain.table import REJECT_BYTES_MAX
 from shell import clock
 from shell.store.database import Database
@@ -113,6 +114,21 @@ async def test_a_watermark_in_another_format_stops_no_row(tables, incomes):
     assert feed["last_run"]["accepted"] == 1
 
 
+@pytest.mark.parametrize("time", ["0001-01-01 00:00:00", "0001-01-02 00:00:00"])
+async def test_an_impossible_watermark_stops_no_other_row(tables, incomes, time):
+    tables.put(1, GXSJ=time)
+    assert (await tables.work())["problem"] is None
+    tables.put(2)
+    assert (await tables.again())["problem"] is None
+    assert [DIBAO] in await incomes()
+
+
+def test_an_instant_without_a_date_in_shanghai_is_a_cell():
+    last = datetime(9999, 12, 31, 23, 59, tzinfo=UTC)
+    assert cell_of(last) == datetime(9999, 12, 31, 23, 59)  # noqa: DTZ001 - as a cell has it
+    assert cell_of(datetime(2026, 11, 21, 23, tzinfo=UTC)) == datetime(2026, 11, 22, 7)  # noqa: DTZ001
+
+
 async def test_more_rows_of_one_watermark_than_a_page_give_a_reason(tables, monkeypatch):
     monkeypatch.setattr(table_runs, "PAGE_ROWS", 4)
     for n in range(6):
@@ -156,6 +172,7 @@ from datetime import UTC, datetime
 from shell import clock
 from shell.store.database import Database
 from ingestion.exchange import run_feeds as running
+from ingestion.exchange.frontend import cell_of
 from ingestion.exchange import table_runs
 
 async def main():
@@ -250,6 +267,7 @@ from datetime import datetime
 from shell import clock
 from shell.store.database import Database
 from ingestion.exchange import run_feeds as running
+from ingestion.exchange.frontend import cell_of
 from ingestion.exchange import table_runs
 
 def peak():  # in KiB; `ru_maxrss` would count the memory of the parent too

@@ -213,13 +213,21 @@ def _too_long(value: bytes) -> TooLong:
     return TooLong(value[: 4 * CELL_CHARS_KEPT].decode("utf-8", "replace")[:CELL_CHARS_KEPT])
 
 
+def _in_shanghai(instant: datetime) -> datetime:
+    """The instant in Asia/Shanghai. At an end of the calendar, where it has no date there, it stays as it is."""
+    try:
+        return instant.astimezone(SHANGHAI)
+    except OverflowError:
+        return instant
+
+
 def cell_of(value: Any) -> Cell:
     """Convert a value of a driver to a cell, as files have them."""
     match value:
         case Decimal():
             return _number(value)
         case datetime() if value.tzinfo is not None:
-            return value.astimezone(SHANGHAI).replace(tzinfo=None)
+            return _in_shanghai(value).replace(tzinfo=None)
         case bytes():
             return _text(value)
         case str():

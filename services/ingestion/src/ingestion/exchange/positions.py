@@ -6,7 +6,7 @@ stored sealed, because a key may be an ID number.
 
 from base64 import b64decode, b64encode
 from collections.abc import Sequence
-from datetime import UTC, date, datetime, timedelta
+from datetime import MINYEAR, UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -78,7 +78,8 @@ def _restored(type_name: str, value: Any) -> Any:
 
 
 def instant_of(value: Any, watermark: Watermark) -> datetime | None:
-    """The instant of a change, in UTC. None for a number. Raises FeedBroken for a value that is no instant."""
+    """The instant of a change, in UTC. None for a number. Raises FeedBroken for a value that is no instant, or lies at
+    an end of the calendar, where the start of the next run would not exist."""
     if watermark.kind == "number":
         return None
     moment: datetime
@@ -91,7 +92,13 @@ def instant_of(value: Any, watermark: Watermark) -> datetime | None:
             moment = datetime(value.year, value.month, value.day)  # noqa: DTZ001 - the offset is added below
         case _:
             raise _unreadable(watermark)
-    return (moment if moment.tzinfo else moment.replace(tzinfo=SHANGHAI)).astimezone(UTC)
+    try:
+        found = (moment if moment.tzinfo else moment.replace(tzinfo=SHANGHAI)).astimezone(UTC)
+    except OverflowError:
+        raise _unreadable(watermark) from None
+    if found.year == MINYEAR:
+        raise _unreadable(watermark)
+    return found
 
 
 def _parsed(text: str, watermark: Watermark) -> datetime:
