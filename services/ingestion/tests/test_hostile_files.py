@@ -9,6 +9,7 @@ import pytest
 import xlsxwriter
 import yaml
 from common.codes.id_number import make
+from common.errors import Malformed
 from common.events.kinds import KINDS
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -17,9 +18,9 @@ from ingestion.domain.receipts import Rejected
 from ingestion.files import spool
 from ingestion.files.delimited import records
 from ingestion.files.domain.cells import CellWrong, plain, to_code, to_division, to_list
-from ingestion.files.domain.dates import date_reader, instant_reader
+from ingestion.files.domain.dates import date_reader, day_of, instant_reader
 from ingestion.files.domain.table import DAY_ZERO, FileBroken
-from ingestion.files.mapping import Given, fields_of, resolve
+from ingestion.files.mapping import Given, fields_of, read_given, resolve
 from ingestion.files.row_events import Sender
 from ingestion.files.streams import RowStream
 from shell import clock
@@ -187,6 +188,28 @@ def test_a_time_without_an_offset_is_in_asia_shanghai():
     assert to_instant("2026年11月1日") == "2026-11-01T00:00:00+08:00"
     assert to_instant("2026-11-01T00:30:00Z") == "2026-11-01T00:30:00+00:00"
     assert to_instant(date(2026, 11, 1)) == "2026-11-01T00:00:00+08:00"
+
+
+def test_a_serial_day_number_after_the_year_9999_is_no_day():
+    assert day_of(2_958_465, DAY_ZERO) == date(9999, 12, 31)
+    assert day_of(2_958_465, date(1904, 1, 1)) is None
+
+
+@pytest.mark.parametrize("format", ["%Y%Y-%m-%d", "%Y-%m-%d %H:%H", "%%Y-%m-%d", "%Y-%m-%d %", "%Y %m %%d"])
+def test_a_date_format_that_cannot_be_used_is_rejected_with_its_place(format):
+    with pytest.raises(Malformed) as found:
+        resolve("alive", Given(dates=["%d/%m/%Y", format]))
+    assert [(p.pointer, p.code) for p in found.value.problems] == [("/dates/1", "date_format")]
+
+
+def test_a_date_format_may_contain_any_character():
+    assert date_reader(resolve("alive", Given(dates=["(%d)*[%m].%Y%%"])).given.dates, DAY_ZERO)("(2)*[11].2026%")
+
+
+def test_a_mapping_with_half_a_character_is_rejected():
+    with pytest.raises(Malformed) as found:
+        read_given('{"sheet": "\ud800"}')
+    assert [p.code for p in found.value.problems] == ["mapping_invalid"]
 
 
 def test_the_usual_names_of_columns_belong_to_existing_fields():

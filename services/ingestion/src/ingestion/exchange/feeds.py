@@ -16,6 +16,7 @@ from msgspec import Meta
 from shell.settings import repository_root
 
 from ingestion.exchange.domain.states import EndMeaning, RowRules, UpdateMeaning
+from ingestion.files.domain.dates import reads_dates
 from ingestion.files.mapping import Given, Mapping, pointer_in, resolve
 from ingestion.register.sources import URN_PATTERN, registered
 from ingestion.settings import FeedSettings, feed_url
@@ -194,6 +195,8 @@ def _table_faults(feed: Feed) -> list[FeedProblem]:
         problems.append(FeedProblem("/table", "table_or_query", "either a table or a query"))
     if feed.mode == "changes" and feed.watermark is None:
         problems.append(FeedProblem("/watermark", "required", "changes are read by a watermark"))
+    if feed.watermark is not None and feed.watermark.kind == "time" and not reads_dates(feed.watermark.format):
+        problems.append(FeedProblem("/watermark/format", "date_format", "a format of strptime that reads a date"))
     if feed.mode == "full":
         problems += _full_load_faults(feed)
     return problems

@@ -19,6 +19,7 @@ from common.events.pushed_values import VALUES
 from msgspec import Meta
 from shell.settings import repository_root
 
+from ingestion.files.domain.dates import reads_dates
 from ingestion.files.domain.header import HeaderRow, read_name
 from ingestion.files.domain.table import HEADER_CHARS_KEPT
 
@@ -177,10 +178,11 @@ def _type(info: msgspec.inspect.Type) -> str:
 
 def read_given(text: str) -> Given:
     """Read the mapping that a sender gives, as JSON. Raises Malformed with a pointer into the mapping."""
-    if len(text.encode()) > MAPPING_BYTES_MAX:
-        raise Malformed(f"a mapping holds at most {MAPPING_BYTES_MAX} bytes", code="mapping_too_large")
     try:
-        return msgspec.json.decode(text, type=Given)
+        content = text.encode()
+        if len(content) > MAPPING_BYTES_MAX:
+            raise Malformed(f"a mapping holds at most {MAPPING_BYTES_MAX} bytes", code="mapping_too_large")
+        return msgspec.json.decode(content, type=Given)
     except (msgspec.MsgspecError, RecursionError, UnicodeEncodeError) as wrong:
         pointer = pointer_in(str(wrong))
         raise _invalid([Problem(pointer=pointer, code="mapping_invalid", detail=_reason(wrong))]) from None
@@ -243,11 +245,11 @@ def _unknown_fields(kind: str, given: Given, known: Dict[str, str]) -> list[Prob
 
 
 def _wrong_formats(given: Given) -> list[Problem]:
-    detail = "a format of strptime with %Y, %m and %d"
+    detail = "a format of strptime with %Y, %m and %d, each once"
     return [
         Problem(pointer=f"/dates/{at}", code="date_format", detail=detail)
         for at, each in enumerate(given.dates)
-        if any(part not in each for part in ("%Y", "%m", "%d")) or re.search("%[^YmdHMS%]", each)
+        if re.search("%[^YmdHMS%]", each) or not reads_dates(each)
     ]
 
 

@@ -15,8 +15,8 @@ _DATE = re.compile(r"(\d{4})(?:-|/|\.|年)(\d{1,2})(?:-|/|\.|月)(\d{1,2})日?")
 _COMPACT_DATE = re.compile(r"(\d{4})(\d{2})(\d{2})")
 _CLOCK = re.compile(r"[T ]?(\d{1,2}):(\d{2})(?::(\d{2})(?:\.\d+)?)?")
 _SERIAL = re.compile(r"[1-9]\d{4}")
-_SERIAL_MAX: Final = 2_958_465  # 9999-12-31
 _LEAP_BUG_UNTIL: Final = 60  # spreadsheets count 1900-02-29, a day that does not exist
+_EXAMPLE: Final = datetime(2003, 4, 5, 16, 7, 8, tzinfo=SHANGHAI)
 ToText = Callable[[Any], str]
 
 
@@ -38,6 +38,14 @@ def date_reader(formats: Sequence[str], zero: date) -> ToText:
         return found
 
     return to_date
+
+
+def reads_dates(format: str) -> bool:
+    """Whether a format of strptime is valid and reads a whole date."""
+    try:
+        return datetime.strptime(_EXAMPLE.strftime(format), format).date() == _EXAMPLE.date()  # noqa: DTZ007
+    except (ValueError, re.error):  # a repeated directive is an invalid pattern
+        return False
 
 
 def _digits_or_text(value: Any) -> str:
@@ -83,7 +91,7 @@ def _matched_date(text: str, found: re.Match[str]) -> str | None:
 
 def day_of(serial: float, zero: date) -> Any:
     """The date of a serial day number, or the datetime if it has a fraction. None if it is out of range."""
-    if not 1 <= serial <= _SERIAL_MAX:
+    if not 1 <= serial <= (date.max - zero).days:
         return None
     whole = int(serial)
     is_before_bug = zero.year == 1899 and whole < _LEAP_BUG_UNTIL
