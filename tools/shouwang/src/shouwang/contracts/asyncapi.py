@@ -1,5 +1,6 @@
 """Generates `contracts/asyncapi.yaml`, the AsyncAPI 3.0 description of all topics for sources and providers."""
 
+import re
 from typing import Any, Final
 
 from common.events import all_events
@@ -71,7 +72,9 @@ def _message(
 
 
 def _summary(cls: type) -> str:
-    return (cls.__doc__ or cls.__name__).strip().partition("\n")[0]
+    """The first sentence of the docstring, or the name of a class without one."""
+    text = " ".join((cls.__doc__ or cls.__name__).split())
+    return re.split(r"(?<=[.])\s", text, maxsplit=1)[0]
 
 
 def document() -> dict[str, Any]:
