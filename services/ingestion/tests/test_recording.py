@@ -5,11 +5,13 @@ import itertools
 import os
 import subprocess
 import sys
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import asyncpg
 import msgspec
 import pytest
+from common.events.facts import Residence, Statement
+from ingestion.domain.person import Memory, Person, remember_place
 from ingestion.domain.pushed import Pushed
 from ingestion.reading.events import read_event
 from ingestion.recording.recorder import record
@@ -123,7 +125,7 @@ async def test_an_event_that_follows_one_of_another_person_or_kind_waits_for_an_
     assert [r[0] for r in reasons] == ["chain_mismatch"] * 3
 
 
-async def test_corrections_of_one_instant_are_ordered_by_the_ids_their_source_gave(push, people, heads):
+async def test_corrections_of_one_instant_are_ordered_by_the_ids_their_source_gave(push, people, heads, database):
     stories = []
     for n, order in enumerate(itertools.permutations((1, 2, 3))):
         number = people.number(n)
@@ -137,6 +139,34 @@ async def test_corrections_of_one_instant_are_ordered_by_the_ids_their_source_ga
     for head in (await heads()).values():
         # the ids are "ab c", "b c" and " c": by code point the last one comes first
         assert [s.value.division[-1] for s in head.statements] == ["1", "3", "1", "2"]
+    divisions = await database.pool.fetch("SELECT DISTINCT division FROM persons")
+    assert [row["division"] for row in divisions] == ["530302002"]
+
+
+def test_the_area_that_may_see_a_person_does_not_depend_on_the_order_of_places_of_one_instant():
+    at = datetime(2026, 11, 1, tzinfo=UTC)
+    statements = [
+        Statement(
+            event_id=f"e{n}",
+            chain=chain,
+            action="created" if chain == f"e{n}" else "corrected",
+            kind="residence",
+            source="urn:cn:exchange:530300:psb",
+            rank=1,
+            time=at,
+            recorded_at=at,
+            value=Residence(division=f"53030200{n}"),
+        )
+        for n, chain in enumerate(("e0", "e1", "e0", "e3"))
+    ]
+    found = set()
+    for order in itertools.permutations(statements):
+        person = Person("p", 0, None, None, 0, b"", Memory())
+        for statement in order:
+            person.add(statement, {s.event_id: s.event_id for s in statements})
+            remember_place(person, statement)
+        found.add(person.division)
+    assert found == {"530302003"}
 
 
 async def test_recording_times_of_a_person_only_increase_even_if_the_clock_is_set_back(push, people, heads):

@@ -160,12 +160,26 @@ def remember_place(person: Person, statement: Statement, registered_in: str | No
     """Keep the division that decides which area may see the person: a residence before a hukou, then the newest by the
     time of the source.
 
-    `registered_in`: the division in which a person without a hukou is registered."""
+    `statement`: one of the person's statements. `registered_in`: the division in which a person without a hukou is
+    registered."""
     rank, division = _ranked_division(statement, registered_in)
-    at, memory = statement.time.timestamp(), person.memory
-    if division and (rank, at) >= (memory.division_rank, memory.division_at):
+    memory = person.memory
+    new, kept = (rank, statement.time.timestamp()), (memory.division_rank, memory.division_at)
+    if division and (new > kept or (new == kept and _is_last_of_its_time(person, statement))):
         person.division = division
-        memory.division_rank, memory.division_at = rank, at
+        memory.division_rank, memory.division_at = new
+
+
+def _is_last_of_its_time(person: Person, statement: Statement) -> bool:
+    """Whether a place comes last among those of its kind and time that count fully: by chain, then as in the chain.
+
+    So the kept division does not depend on the order of arrival."""
+    tied = [
+        s
+        for s in statements_of(person.statements)
+        if s.kind == statement.kind and s.time == statement.time and s.value and s.standing_at() == "full"
+    ]
+    return sorted(tied, key=lambda s: s.chain)[-1].event_id == statement.event_id
 
 
 def forget_place(person: Person) -> None:
