@@ -93,7 +93,7 @@ async def record_burst(
         records = await _read_spans(kafka, spans.of_topic(topic))
         write_topic(topic, islice(cycle(records), count))
     inbound = {topic: write_topic(topic, records) for topic, records in inbound_records(changes).items()}
-    counts = inbound | counts
+    counts |= inbound  # the number of records in the file
     INDEX.write_text(json.dumps({"counts": counts, "readers": readers}))
     return counts
 
