@@ -41,7 +41,7 @@ def platform_routes(service: "Service") -> APIRouter:
                     """SELECT coalesce((SELECT extract(epoch FROM now() - created_at) FROM outbox
                                         ORDER BY seq LIMIT 1), 0)"""
                 )
-                metrics.outbox_depth.labels(service.name).set(float(age))
+                metrics.outbox_age.labels(service.name).set(float(age))
         except Exception as error:  # noqa: BLE001 - reported to the prober
             trouble.append(f"database: {type(error).__name__}")
             status = 503
