@@ -11,7 +11,7 @@ import msgspec
 import pytest
 from common.events.facts import Registration, Residence
 from plain_lives import Plain, life
-from random_lives import BENEFITS, ITEMS, PLACES, Chance
+from random_lives import BENEFITS, CITATION, ITEMS, PLACES, Chance
 from rules.deciding.conditions import evaluate, leaves_of_version
 from rules.deciding.decide import decide
 from rules.deciding.lists import Lists
@@ -86,6 +86,24 @@ def test_a_person_who_has_the_item_gets_no_remedy() -> None:
 
 def test_there_is_no_remedy_while_the_place_that_counts_is_unknown() -> None:
     assert explained({"residence": "530302001"}, "longevity_allowance").remedies == ()
+
+
+def test_no_remedy_suggests_that_the_residence_becomes_unknown() -> None:
+    """The item is for all who do not live in an institution."""
+    version = {"valid_from": "2023-01-01", "status": "documented", "citation": CITATION}
+    at_home = version | {"conditions": {"none_of": [{"place_in": ["institution"], "absent_means": "not_met"}]}}
+    item = {
+        "item": "home_adaptation",
+        "title": "家庭适老化改造",
+        "kind": "service",
+        "follows": "hukou",
+        "versions": [at_home],
+    }
+    law = {"jurisdiction": "530302", "items": {"home_adaptation": item}}
+    known = {"hukou": "530302", "residence": "530302001", "place": "institution", "age": 70}
+    found = explained(known, "home_adaptation", Lists([msgspec.convert(law, PolicyList)]))
+    assert found.outcome == "refused"
+    assert [[c.text for c in remedy.circumstances] for remedy in found.remedies] == [["居住地为居家"]]
 
 
 def law_of(seed: int) -> Lists:

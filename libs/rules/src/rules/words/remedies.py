@@ -131,14 +131,15 @@ class _Search:
     def _other(self, slot: int, axis: Iterable[Any]) -> tuple[Any, ...]:
         """Return the values that may replace the present one.
 
-        An age may only rise. An unknown age, or an unknown kind of place, is not replaced.
+        An age may only rise. An unknown age, or an unknown kind of place, is not replaced. A known kind of place never
+        becomes unknown, because the residence would be unknown with it.
         """
         now = self._now(slot)
         if slot == AGE:
             return tuple(v for v in axis if v is not None and now is not None and v > now)
         if slot == PLACE and now is None:  # the residence is unknown, so no list of a residence counts yet
             return ()
-        return tuple(v for v in axis if v != now)
+        return tuple(v for v in axis if v != now and not (slot == PLACE and v is None))
 
     def _sets(self, slot: int, axis: Iterable[Any]) -> tuple[Any, ...]:
         """Return the sets of values that a person may have, each with the present values that no test reads.
