@@ -25,6 +25,24 @@ async def test_a_list_shows_its_unpaid_items_with_the_reasons(client: Any, beare
     assert (await client.get(f"/v1/policies/{QILIN}", headers=bearer())).json()["unpaid"] == []
 
 
+async def test_a_list_of_a_day_has_only_what_is_valid_on_that_day(
+    client: Any, bearer: Any, publish: Any, raised: Any
+) -> None:
+    dated = {"item": CARE, "status": "documented", "valid_from": "2027-01-01", "valid_to": "2028-01-01"}
+    text = dict.fromkeys(("clause", "signer", "reason"), "测试")
+    cited = {"citation": {"title": "测试", "issuer": "测试", "date": "2026-01-01", "locator": "第1条"}}
+    floor = dated | cited | {"kind": "cash", "follows": "hukou", "conditions": {"age_years_min": 80}}
+    await publish(raised | {"floors": [floor], "deviations": [dated | text | {"narrows": ["amount_lower"]}]})
+
+    async def parts(on: str | None) -> tuple[int, int]:
+        answer = await client.get(f"/v1/policies/{QILIN}", headers=bearer(), params={"on": on} if on else {})
+        found = answer.json()["list"]
+        return len(found["floors"]), len(found["deviations"])
+
+    days = (None, "2026-12-31", "2027-01-01", "2027-12-31", "2028-01-01")
+    assert [await parts(on) for on in days] == [(1, 1), (0, 0), (1, 1), (1, 1), (0, 0)]
+
+
 async def test_an_area_shows_unpaid_items_of_the_lists_above_and_below_it(
     client: Any, bearer: Any, publish: Any, raised: Any
 ) -> None:

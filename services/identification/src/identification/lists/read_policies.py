@@ -11,6 +11,7 @@ import msgspec
 from common.codes import divisions
 from common.errors import NotFound
 from fastapi import APIRouter, Query
+from rules.form.policy import BESIDE_ITEMS
 from shell.access.auth import AnyCaller
 from shell.http.answers import Limit
 from shell.http.params import Day, DivisionCode
@@ -94,9 +95,9 @@ def _is_valid(item: UnpaidItemOut, on: dt.date) -> bool:
 
 
 def _valid_parts(content: dict[str, Any], on: str) -> dict[str, Any]:
-    """Return a list (as JSON) with only those versions and rules that are valid on a day.
+    """Return a list (as JSON) with only those versions, exclusions, floors and deviations that are valid on a day.
 
-    `on` and the dates are texts `YYYY-MM-DD`. Floors and deviations stay complete.
+    `on` and the dates are texts `YYYY-MM-DD`.
     """
 
     def is_valid(dated: dict[str, Any]) -> bool:
@@ -107,5 +108,5 @@ def _valid_parts(content: dict[str, Any], on: str) -> dict[str, Any]:
         versions = [version for version in item["versions"] if is_valid(version)]
         if versions:
             items[code] = {**item, "versions": versions}
-    exclusions = [rule for rule in content.get("exclusions", []) if is_valid(rule)]
-    return {**content, "items": items, "exclusions": exclusions}
+    beside = {part: [rule for rule in content.get(part, []) if is_valid(rule)] for part in BESIDE_ITEMS}
+    return {**content, "items": items, **beside}

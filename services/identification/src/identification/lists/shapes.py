@@ -86,8 +86,8 @@ class PolicyPageOut(BaseModel):
 
 
 class ListInForceOut(BaseModel):
-    """`list` has the form of the files in `contracts/policy`. If `on` is given, it holds only the versions and rules
-    valid that day."""
+    """`list` has the form of the files in `contracts/policy`. If `on` is given, it holds only the versions, exclusions,
+    floors and deviations that are valid on that day."""
 
     jurisdiction: str
     version: str
@@ -95,7 +95,7 @@ class ListInForceOut(BaseModel):
     approved_by: list[str]
     on: dt.date | None
     unpaid: list[UnpaidItemOut] = Field(description="items that are not paid, and why; none in a demonstration")
-    list: dict[str, Any] = Field(description="jurisdiction, items by code, exclusions")
+    list: dict[str, Any] = Field(description="jurisdiction, items by code, exclusions, floors, deviations")
 
 
 def show_unpaid(policy_list: PolicyList) -> list[UnpaidItemOut]:
