@@ -23,23 +23,25 @@ FAULTS_MAX: Final = 100
 async def check(database: Database, today: date) -> list[str]:
     """Check all people and the unfinished work. Return at most FAULTS_MAX faults as sentences; empty: no fault.
 
-    People are named by their surrogate id. No check depends on `today`.
+    All is read in one snapshot, because a list published meanwhile changes decisions. People are named by their
+    surrogate id. No check depends on `today`.
     """
+    async with database.reading() as connection, connection.transaction(isolation="repeatable_read", readonly=True):
+        faults = [*await _waiting(connection), *await _of_people(connection)]
+    return faults[:FAULTS_MAX]
+
+
+async def _of_people(connection: asyncpg.Connection) -> list[str]:
+    """Return the faults of stored decisions as sentences, until FAULTS_MAX are found."""
+    list_set = await set_in_force(connection)
     faults: list[str] = []
     after: str | None = None
-    async with database.reading() as connection:
-        list_set = await set_in_force(connection)
-        faults += await _waiting(connection)
-    while len(faults) < FAULTS_MAX:
-        async with database.reading() as connection:
-            page = await store.list_people_after(connection, after, PAGE)
-        if not page:
-            break
+    while len(faults) < FAULTS_MAX and (page := await store.list_people_after(connection, after, PAGE)):
         for person in page:
             if fault := _fault(person, list_set):
                 faults.append(f"person {person.person_id}: {fault}")
         after = page[-1].person_id
-    return faults[:FAULTS_MAX]
+    return faults
 
 
 async def _waiting(connection: asyncpg.Connection) -> list[str]:
