@@ -227,6 +227,21 @@ def test_the_usual_names_of_columns_belong_to_existing_fields():
             assert all(plain(str(word)) for word in words), field
 
 
+@pytest.mark.parametrize(
+    "header",
+    [
+        bytes([0x15, 2, 0x15, 2, 0x15, 2, 0x05, 0, 2, 0]),  # an index page with an integer as field 0
+        bytes([0x15, 0, 0x15, 2, 0x15, 2, 0x25, 2, 0]),  # a data page with an integer as its description
+        bytes([0x15, 0, 0x15, 2, 0x15, 2, 0]),  # a data page without a description
+    ],
+)
+def test_a_false_page_header_breaks_the_file_and_not_its_reader(header):
+    first = WHOLE["parquet"].index(b"PAR1") + 4
+    content = bytearray(WHOLE["parquet"])
+    content[first : first + len(header)] = header
+    assert read(bytes(content), "parquet") == (0, "file_broken")
+
+
 def test_one_day_out_of_range_rejects_only_its_row():
     import pyarrow
     from pyarrow import parquet as files

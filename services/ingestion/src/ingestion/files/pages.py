@@ -49,7 +49,8 @@ class Measure:
     def chunk(self, about: Any) -> Size:
         """Return the sizes of the pages of one column chunk. `about`: the ColumnChunkMetaData of pyarrow.
 
-        Raises FileBroken; LookupError, ValueError or TypeError for a broken header."""
+        Raises FileBroken for a page that is too large, or too many pages. Raises LookupError, ValueError or TypeError
+        for a broken header; ArithmeticError, OSError or ValueError for a position that cannot be in the file."""
         start = _first_page(about)
         end, values, size = start + about.total_compressed_size, 0, Size()
         while start < end and values < about.num_values:
@@ -97,9 +98,10 @@ def _page_bytes(header: dict[int, Any]) -> tuple[int, int]:
 
 
 def _values(header: dict[int, Any]) -> int:
-    """The number of values of a data page. It equals its rows, because nested columns are not read."""
-    about = header.get({_DATA: 5, _DATA_V2: 8}.get(header[1], 0), {})
-    return int(about.get(1, 0))
+    """The number of values of a data page, 0 for any other page. It equals its rows, because nested columns are not
+    read."""
+    about = {_DATA: 5, _DATA_V2: 8}.get(header[1])
+    return int(header[about][1]) if about is not None else 0
 
 
 def _size(header: dict[int, Any], bytes_: int) -> Size:
