@@ -32,8 +32,9 @@ def platform_routes(service: "Service") -> APIRouter:
     @router.get("/readyz")
     @needs_no_credential
     async def readyz() -> JSONResponse:
-        """Whether the service can take requests. The status is 503 only while its own database is away. `trouble` names
-        parts that do not work, and `ready` is then false: a service with a stalled consumer still accepts requests."""
+        """The status tells whether the service can take requests: 503 if its database cannot be read, else 200. The
+        body tells the operator whether all parts work: `trouble` names the parts that do not, and `ready` is true if
+        there are none. So a service with a stalled consumer answers 200 with `ready: false`."""
         trouble, status = service.trouble(), 200
         try:
             async with service.database.reading() as connection:
@@ -74,7 +75,10 @@ def _parked_routes(router: APIRouter, service: "Service") -> None:
 
     @router.post("/v1/parked/{parked_id}/replay")
     async def replay_parked(parked_id: UUID, caller: Operator) -> dict[str, str]:
-        """Process the record again, as a new generation. If it fails again, it stays parked, and the answer is 409."""
+        """Process the record again, although its event may be in the inbox already. If a handler fails, the record
+        stays parked and the answer is 409 `failed_again`. A record that still cannot be decoded is parked again: the
+        answer is 200 with `state: parked`. 409 also if an older record of the same key waits; 404 if no parked record
+        has this id."""
         try:
             async with service.database.transaction() as tx:
                 record, consumer, generation = await take_parked(tx, str(parked_id))

@@ -1,4 +1,8 @@
-"""Coverage: fact kinds that sources report completely in a division. Only there does a missing fact mean "no"."""
+"""Coverage: fact kinds that sources report completely in a division. There a missing fact means "no".
+
+If other kinds only are declared for a place and the areas above it, or none any more, a missing fact means "unknown".
+Where nothing was ever declared, the kind of fact decides (`absence` in `common.events.kinds`).
+"""
 
 from datetime import date
 from typing import ClassVar
@@ -21,8 +25,9 @@ class FeedDeclared(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
 class CoverageDeclared(Event, frozen=True, kw_only=True, omit_defaults=True):
     """All coverage entries (`feeds`) of one division, by any source. They also hold for all areas within it.
 
-    Without feeds, no kind is reported completely there, for example after the suspension of the only source.
-    `withdrawn`: the division has no declaration any more, as before its first one.
+    Without feeds, no source of the division reports completely, for example after the suspension of the only source.
+    A feed of an area above still covers it; without one, a missing fact means "unknown". `withdrawn`: the division has
+    no declaration any more, as before its first one. If no area above has one either, the kind of fact decides.
     """
 
     topic: ClassVar[str] = "ingestion.coverage"

@@ -255,7 +255,8 @@ class Identity(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc
 
 
 class PersonFactsRecorded(Event, frozen=True, kw_only=True, omit_defaults=True):
-    """All statements about one person, in the order of (`time`, source id) within a chain.
+    """All statements about one person. Within a chain they are ordered by `time`, then by the id that the source gave
+    the event.
 
     `recorded_at`: the newest `recorded_at` of the statements, or of the newest change of identity. `causes`: event ids
     of the source events folded into this message (at most 128). `aliases` and `merged_into` are the present identity,

@@ -19,8 +19,9 @@ WITHOUT_VALUE: Final[frozenset[Action]] = frozenset(("annulled", "ended"))
 class KindRule(NamedTuple):
     """The rules that hold for every fact of one kind.
 
-    `name_zh`: its word on all screens and in explanations. `absence`: the meaning of a missing fact. `false` only
-    counts where the kind is covered in that division (see `common.events.coverage`). `line`: the line of a value
+    `name_zh`: its word on all screens and in explanations. `absence`: the meaning of a missing fact where no
+    coverage was ever declared. With a declaration, `false` counts only if it covers the kind; otherwise the fact is
+    unknown (see `common.events.coverage`). `line`: the line of a value
     (`one_a_line` only). `from_required`: a statement needs `valid_from`."""
 
     name_zh: str

@@ -54,7 +54,8 @@ class PushedStruct(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 
 class RegistrationValue(PushedStruct, frozen=True, kw_only=True):
     """The registration of a citizen is the hukou. Holders of residence permits (of Hong Kong, Macao, Taiwan, and
-    foreign permanent residents) have none: both fields are left out, and given values are ignored."""
+    foreign permanent residents) have none, and a given `hukou_kind` is ignored. A given `hukou_division` must be valid.
+    It decides which area may see the person while no residence is known; it does not appear in the fact."""
 
     name: Name
     sex: Annotated[Literal["0", "1", "2", "9"], Meta(description="GB/T 2261.1")]

@@ -1,4 +1,4 @@
-"""Coverage: where and when a source reports every change of a kind of fact. Only there does a missing fact mean "no".
+"""Coverage: where and when a source reports every change of a kind of fact. There a missing fact means "no".
 
 A feed here is a coverage entry: a source declares that it reports a kind of a division completely. A feed of a city
 covers its counties. If no feed was ever declared for a place or an area above it, the kind of fact decides the meaning

@@ -1,4 +1,5 @@
-"""Generates `contracts/asyncapi.yaml`, the AsyncAPI 3.0 description of all topics for sources and providers."""
+"""Generates `contracts/asyncapi.yaml`, the AsyncAPI 3.0 description of all topics: those of sources and providers,
+and the internal ones."""
 
 import re
 from typing import Any, Final
