@@ -2,7 +2,7 @@
 
 The statements are kept as the JSON in which they are sent, joined by commas. A *chain* is a statement and all later
 statements that correct, annul or end it. A new chain is an append of bytes, and only a statement that continues a chain
-needs a decode. Within a chain the order is (time, source id).
+needs a decode. Within a chain the order is by time, then by the id that the source gave the event.
 """
 
 from collections.abc import Iterable, Mapping
@@ -41,10 +41,12 @@ class Memory(msgspec.Struct, array_like=True):
 class Person:
     """A person's row while a batch works on it.
 
-    `waiting`: number of open rows in quarantine. `others`: all persons who were ever aliases of this one. `rejoined`:
-    circle or identities must be saved. `causes`: ids of the events that change the person in this batch, in their
-    order; `urgent`: one of them is of an urgent kind. `touched`: the row must be saved although no statement has
-    changed."""
+    `waiting`: number of open rows in quarantine. `circle`: the name of the person's circle (`domain.identity`), which
+    is the smallest id in it; None: no statement has ever linked the person with another one. `identities`: the history
+    of the person's ids, one entry per change, the oldest first. `others`: all persons who were ever aliases of this
+    one. `rejoined`: circle or identities have changed in this batch and must be saved. `causes`: ids of the events that
+    change the person in this batch, in their order; `urgent`: one of them is of an urgent kind. `touched`: the row must
+    be saved although no statement has changed."""
 
     person_id: str
     version: int
@@ -120,7 +122,8 @@ def statements_of(joined: bytes) -> tuple[Statement, ...]:
 def place(joined: bytes, new: Statement, source_ids: Mapping[str, str]) -> bytes:
     """Insert a statement in the order of its chain.
 
-    `source_ids`: the sources' own ids, by event id, of the new statement and of all statements of its chain and time.
+    `source_ids`: event id → the id that the source gave the event, for the new statement and for all statements of its
+    chain and time.
     """
     encoded = _encode(new)
     if not joined:
@@ -147,7 +150,8 @@ def join(statements: Iterable[Statement]) -> bytes:
 
 
 def same_moment(joined: bytes, chain: str, time: datetime) -> list[str]:
-    """Event ids of a chain's statements of one time. Their order depends on the sources' own ids."""
+    """Event ids of a chain's statements of one time. Their order depends on the ids that the source gave
+    the events."""
     if chain.encode() not in joined:
         return []
     return [p.event_id for p in _placed.decode(b"[%b]" % joined) if p.chain == chain and p.time == time]

@@ -53,7 +53,8 @@ ENTRIES_OF_A_ROW: Final = 2  # of a list of records, such as contacts
 class Given(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, kw_only=True):
     """The mapping that the sender gives with a file. Every field is optional. `columns`: field of the event → names of
     its column; `codes`: field → word in the file → code; `dates`: further formats (strptime), tried first; `time`: when
-    the source recorded the file; `extend`: false to ignore the usual names of columns."""
+    the source recorded the file; `extend`: false to ignore all usual settings of the kind: names, defaults, codes
+    and derived fields."""
 
     columns: dict[FieldName, Header | Annotated[list[Header], Meta(min_length=1, max_length=40)]] = {}
     defaults: dict[FieldName, Any] = {}
@@ -69,8 +70,9 @@ class Given(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaul
 @dataclass(frozen=True)
 class Mapping:
     """The complete mapping for files of one kind. `columns`: field → names that its column may have; `codes`: field →
-    word in the file → code; `derived`: fields that follow from a number if they have no column; `fields`: field → its
-    type; `others`: words in the remark of a column that name another person."""
+    word in the file → code; `derived`: fields that are read from the ID number or the certificate number if the row has
+    no value for them; `fields`: field → its type; `others`: words in the remark of a column that mean another
+    person."""
 
     kind: Kind
     given: Given
