@@ -90,8 +90,8 @@ SELECT task_id, now FROM changed WHERE before <> now
 _VISIT: Final = """task_id, person_id, item, division, provider, worker, checked_in_at, checked_out_at, at,
   correlation_id, verdict, blocks, warnings, waived, reason, outcome,
   coalesce((SELECT p.merged_into FROM people p WHERE p.person_id = tasks.person_id), person_id) AS survivor_id"""
-# Visits of the same worker, or of the same person under any identity, that overlap the given ones. No visit lasts
-# longer than a week.
+# Visits of the same worker, or for the same item of the same person under any identity, that overlap the given ones, or
+# begin when a given one ends. No visit lasts longer than a week.
 _OVERLAPPING: Final = f"""
 SELECT {_VISIT} FROM tasks WHERE task_id IN (
   SELECT o.task_id FROM tasks t JOIN tasks o ON o.provider = t.provider AND o.worker = t.worker
@@ -153,7 +153,9 @@ async def lock_visits(tx: Tx, task_ids: Iterable[str]) -> list[Visit]:
 
 
 async def load_overlapping(tx: Tx, task_ids: Iterable[str]) -> list[Visit]:
-    """Return other completed visits of the same worker or the same person that overlap these in time."""
+    """Return other completed visits of the same worker, or for the same item of the same person under any identity,
+    that overlap these in time. A visit that begins when one of these ends is returned, too: `domain.visits.overlap`
+    decides."""
     return [_visit(row) for row in await tx.sql.fetch(_OVERLAPPING, sorted(task_ids))]
 
 
