@@ -25,7 +25,8 @@ def progress(line: str) -> None:
 
 @contextmanager
 def fresh_home(name: str) -> Iterator[Path]:
-    """An empty folder that is the home of this process and of all that it imports. Its logs stay afterwards."""
+    """The path of the home of this process and of all that it starts. The folder does not exist yet: that of an earlier
+    run is removed. At the end nothing is removed."""
     home = HOMES / name
     _discard(home)
     before = os.environ.get("SHOUWANG_HOME")

@@ -1,4 +1,7 @@
-"""Keeps the records of a burst on disk, so that the raw limit moves the same bytes."""
+"""Keeps the records of a burst on disk, so that the raw limit is measured with as many records of the same size.
+
+The burst pushes its changes over HTTP. They are kept as records of the inbound topics.
+"""
 
 import json
 from collections import defaultdict

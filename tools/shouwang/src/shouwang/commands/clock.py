@@ -7,7 +7,8 @@ from shouwang.runtime import clock, machine
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run the command; returns 0. Raises LocalProblem if the clock of this home cannot be moved."""
+    """Run the command; returns 0. Raises LocalProblem if the clock of this home cannot be moved or its `clock` file
+    cannot be read, for a text that is no span or instant, and for a past instant without `--force`."""
     given = _parser().parse_args(arguments)
     home = machine.local_runtime().home
     if given.action == "advance":
