@@ -19,8 +19,9 @@ from ingestion.files import spool
 from ingestion.files.delimited import records
 from ingestion.files.domain.cells import CellWrong, plain, to_code, to_division, to_list
 from ingestion.files.domain.dates import date_reader, day_of, instant_reader
+from ingestion.files.domain.fields import fields_of
 from ingestion.files.domain.table import DAY_ZERO, FileBroken
-from ingestion.files.mapping import Given, fields_of, read_given, resolve
+from ingestion.files.mapping import Given, read_given, resolve
 from ingestion.files.row_events import Sender
 from ingestion.files.streams import RowStream
 from shell import clock

@@ -15,11 +15,11 @@ import yaml
 from common.errors import Malformed, Problem
 from common.events.facts import Kind
 from common.events.kinds import FROM_REQUIRED, KINDS
-from common.events.pushed_values import VALUES
 from msgspec import Meta
 from shell.settings import repository_root
 
 from ingestion.files.domain.dates import reads_dates
+from ingestion.files.domain.fields import fields_of, required_fields
 from ingestion.files.domain.header import HeaderRow, read_name
 from ingestion.files.domain.table import HEADER_CHARS_KEPT
 
@@ -27,27 +27,6 @@ MAPPING_BYTES_MAX: Final = 16 * 1024
 Header = Annotated[str, Meta(min_length=1, max_length=100)]
 FieldName = Annotated[str, Meta(min_length=1, max_length=64)]
 _CODES_MAX: Final = 500
-_BASE: Final = {
-    "id": "text",
-    "time": "instant",
-    "action": "code",
-    "previous_event_id": "text",
-    "valid_from": "date",
-    "valid_to": "date",
-    "valid_until": "last_day",
-    "person.id_number": "code",
-    "person.name": "text",
-}
-_NAMED: Final = {
-    "division": "division",
-    "hukou_division": "division",
-    "certificate_no": "code",
-    "household_no": "code",
-    "phone": "code",
-    "account_no": "code",
-    "document_no": "code",
-}
-ENTRIES_OF_A_ROW: Final = 2  # of a list of records, such as contacts
 
 
 class Given(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, kw_only=True):
@@ -104,14 +83,19 @@ class Mapping:
         its remark. A column whose remark names another person holds a field of that person only."""
         found = {}
         for field_name, names in self.columns.items():
-            others = [word for word in self.others if not any(word in name for name in names)]
+            is_given = field_name in self.given.columns
             for name in names:
-                is_given = field_name in self.given.columns
-                places = (is_given and header.exactly(name)) or header.called(name, others)
+                places = header.exactly(name) if is_given else []
+                places = places or [at for at, remarks in header.called(name) if self._is_own(field_name, remarks)]
                 if places:
                     found[field_name] = places
                     break
         return found
+
+    def _is_own(self, field_name: str, remarks: str) -> bool:
+        """Whether the remarks of a column name no other person than a name of the field does."""
+        names = self.columns[field_name]
+        return all(any(word in name for name in names) for word in self.others if word in remarks)
 
     def missing(self, found: Dict[str, int]) -> list[str]:
         """The required fields that no column, default or derived value gives. `found`: the result of `found_in`."""
@@ -123,56 +107,6 @@ class Mapping:
     def wanted(self, fields: Sequence[str]) -> list[dict[str, Any]]:
         """For each of these fields, its name (`field`) and the names that its column may have (`names`)."""
         return [{"field": name, "names": list(self.columns.get(name, ()))} for name in fields]
-
-
-def fields_of(kind: Kind) -> dict[str, str]:
-    """Field → type, for every field of a kind that can have a column."""
-    return dict(_BASE) | _fields(VALUES[kind], "value")
-
-
-def _fields(form: Any, at: str) -> dict[str, str]:
-    """Field → type, for all fields of a form. `at`: the name of the form in the event, such as `value`.
-
-    A list of records has the fields `<list>.0.<field>` and `<list>.1.<field>`; a dictionary has none."""
-    found: dict[str, str] = {}
-    for each in msgspec.structs.fields(form):
-        name, inner = f"{at}.{each.encode_name}", _inner(each.type)
-        entry = getattr(inner, "item_type", None)
-        if isinstance(entry, msgspec.inspect.StructType):
-            for n in range(ENTRIES_OF_A_ROW):
-                found |= _fields(entry.cls, f"{name}.{n}")
-        elif not isinstance(inner, msgspec.inspect.DictType):
-            found[name] = _NAMED.get(each.encode_name) or _type(inner)
-    return found
-
-
-def required_fields(kind: Kind) -> list[str]:
-    """The names of the fields that the value of a kind must have."""
-    return [f"value.{f.encode_name}" for f in msgspec.structs.fields(VALUES[kind]) if f.required]
-
-
-def _inner(declared: Any) -> msgspec.inspect.Type:
-    """The type of a value that is not None."""
-    info = msgspec.inspect.type_info(declared)
-    if isinstance(info, msgspec.inspect.UnionType):
-        info = next(t for t in info.types if not isinstance(t, msgspec.inspect.NoneType))
-    return info.type if isinstance(info, msgspec.inspect.Metadata) else info
-
-
-def _type(info: msgspec.inspect.Type) -> str:
-    match info:
-        case msgspec.inspect.DateType():
-            return "date"
-        case msgspec.inspect.IntType():
-            return "whole"
-        case msgspec.inspect.FloatType():
-            return "number"
-        case msgspec.inspect.VarTupleType() | msgspec.inspect.ListType():
-            return "list"
-        case msgspec.inspect.LiteralType():
-            return "code"
-        case _:
-            return "text"
 
 
 # ── the given mapping and the usual one ─────────────────────────────────────────────────────────────────────

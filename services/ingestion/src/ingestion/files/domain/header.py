@@ -41,8 +41,6 @@ class HeaderRow:
         """Positions of the columns with exactly this name."""
         return self._exact.get(name, [])
 
-    def called(self, name: str, others: Sequence[str]) -> list[int]:
-        """Positions of the columns with this name and any remarks, but without those remarks that contain one of
-        `others`."""
-        found = self._bare.get(name, ())
-        return [at for at, remarks in found if not any(other in remarks for other in others)]
+    def called(self, name: str) -> list[tuple[int, str]]:
+        """Positions and remarks of the columns that have this name without their remarks."""
+        return self._bare.get(name, [])
