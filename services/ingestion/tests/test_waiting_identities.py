@@ -144,3 +144,16 @@ async def test_an_event_that_waits_for_a_merge_counts_although_other_events_have
     await push(people.same(third, new), expect="accepted")
     assert "disability" in {f.kind for f in (await facts_of())[person_of(new)]}
     assert await waiting() == {}
+
+
+async def test_an_income_counts_although_its_person_moves_and_is_merged_in_the_same_batch(
+    push, people, victim, stay, waiting, facts_of
+):
+    """The source belongs by the stay under the old number. The new number moves inside 麒麟区."""
+    old, new = victim, people.number(3)
+    await push(stay, people.residence(new, id="first"), expect="accepted")
+    moves = people.residence(new, "530302002", id="second", time=LATER)
+    income = of_county(people.event("low_income", new, {"category": "dibao"}, id="income"))
+    await push(moves, people.renumbered(old, new), income)
+    assert await waiting() == {}
+    assert "low_income" in {f.kind for f in (await facts_of())[person_of(new)]}

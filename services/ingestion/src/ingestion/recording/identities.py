@@ -139,8 +139,8 @@ def _with_other_places(work: Work) -> set[str]:
     for person_id, before in work.standing_before.items():
         standing = work.persons[person_id].memory.standing
         if standing.strong != before.strong:
-            found |= ids_of_mates(work, person_id) | {own.keeper for own in standing.own}
-            found.discard(person_id)
+            others = ids_of_mates(work, person_id) | {own.keeper for own in standing.own}
+            found |= others - {person_id}
     return found
 
 
