@@ -145,6 +145,21 @@ def test_any_bytes_are_split_or_reported_as_unreadable(body):
         assert isinstance(read_event(part, NOW), Rejected)
 
 
+@pytest.mark.parametrize("tail", [b'"' + b'\\"' * 4_000_000, b"]" * 1_001 + b"[]" * 240_000 + b"x" * 8_000_000])
+def test_a_deep_body_of_any_size_is_split_in_linear_time(tail):
+    """In quadratic time, each of these bodies would occupy the process for minutes or hours."""
+    with pytest.raises(Unreadable) as error:
+        split_batch(b"[" * 1_001 + tail)
+    assert error.value.code == "not_json"
+
+
+def test_the_last_day_of_the_calendar_is_reported_and_breaks_no_batch(one_of_each):
+    event = one_of_each["risk_incident"]
+    event["data"] |= {"valid_from": "9999-12-31", "valid_to": "2026-11-02"}
+    read = read_event(msgspec.json.encode(event), NOW)
+    assert ("/data/valid_from", "date_range") in [(f.pointer, f.code) for f in read.faults]
+
+
 def test_the_explanation_agrees_with_the_decoder(one_of_each):
     """An event that only the decoder rejects still gets a pointer."""
     event = one_of_each["residence"]

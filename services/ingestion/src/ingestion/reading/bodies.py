@@ -7,7 +7,8 @@ import msgspec
 
 _ATTRIBUTES: Final = ("specversion", "id", "source", "type", "time", "subject")
 _BRACKETS_MAX: Final = 500_000
-_TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[\]{},]')
+# A string without an end is one token, too: the search does not begin again at each of its quotes.
+_TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*+"?|[\[\]{},]', re.DOTALL)
 _raws = msgspec.json.Decoder(list[msgspec.Raw])
 
 
@@ -57,9 +58,16 @@ def _split_deep(body: bytes) -> list[bytes]:
             start = token.end()
         elif mark in b"]}":
             depth -= 1
-            if depth == 0 and not body[token.end() :].strip():
-                return [*parts, body[start : token.start()]]
+            if depth == 0:
+                return [*parts, _last_part(body, start, token)]
     raise Unreadable("not_json", len(body))
+
+
+def _last_part(body: bytes, start: int, end: re.Match[bytes]) -> bytes:
+    """The last event of an array. `end`: the bracket that closes the array. Raises Unreadable if more text follows."""
+    if body[end.end() :].strip():
+        raise Unreadable("not_json", end.end())
+    return body[start : end.start()]
 
 
 def _count_brackets(body: bytes) -> int:

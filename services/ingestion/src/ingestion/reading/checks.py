@@ -161,7 +161,7 @@ def _check_start(faults: list[Fault], kind: Kind, start: date | None, end: date 
 def _check_one_day(faults: list[Fault], start: date, end: date | None, today: date) -> None:
     if start > today:
         faults.append(fault("/data/valid_from", "in_future"))
-    if end is not None and end != start + timedelta(days=1):
+    if end is not None and end - start != timedelta(days=1):
         faults.append(fault("/data/valid_to", "one_day"))
 
 
