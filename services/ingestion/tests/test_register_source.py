@@ -76,6 +76,16 @@ async def test_events_of_a_suspended_source_are_rejected_and_its_waiting_events_
     await push(first, expect="accepted")
 
 
+async def test_a_waiting_event_whose_kind_is_removed_blocks_no_later_event_of_the_person(
+    change, push, people, resident, abroad
+):
+    there = f"urn:cn:exchange:{abroad.AREA}:mca"
+    low = abroad.sent(people.event("low_income", resident, {"category": "dibao"}, id="low"))
+    await push(low, expect="quarantined")
+    await change(there, kinds={"household": 1}, cadence={})
+    await push(people.event("alive", resident, {"method": "visit"}, id="alive"), expect="accepted")
+
+
 def registered_in(people, code, n, **more):
     event = people.registration(people.number(n), **more)
     event["data"]["value"]["hukou_division"] = code

@@ -2,10 +2,13 @@
 
 from dataclasses import dataclass
 from datetime import date, datetime
+from typing import Final
 
 import msgspec
 from common.events.facts import Action, Kind
 from common.events.pushed_values import PopulationValue
+
+WEAKEST_RANK: Final = 9
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +24,10 @@ class Source:
     areas: tuple[str, ...]
     active: bool
     internal: bool = False
+
+    def rank_of(self, kind: Kind) -> int:
+        """The rank for a kind. An event that was accepted before its kind was removed gets WEAKEST_RANK."""
+        return self.ranks.get(kind, WEAKEST_RANK)
 
 
 class Member(msgspec.Struct, frozen=True, gc=False):

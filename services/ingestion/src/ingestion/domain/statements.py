@@ -34,7 +34,7 @@ def statement_of(
         action=pushed.action,
         kind=pushed.kind,
         source=pushed.source.urn,
-        rank=pushed.source.ranks[pushed.kind],
+        rank=pushed.source.rank_of(pushed.kind),
         time=pushed.time,
         recorded_at=instant,
         valid_from=pushed.valid_from,

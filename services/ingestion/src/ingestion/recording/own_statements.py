@@ -5,7 +5,7 @@ A *quiet* death raises no suspicion (`foreign_events`).
 
 from collections.abc import Collection, Sequence
 from datetime import datetime
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 from common.events.facts import Death, IdentityChange, Standing, Statement
 from common.message import derived_id
@@ -18,7 +18,6 @@ from ingestion.domain.statements import restate, with_standing
 from ingestion.recording.batch import Withheld, Work
 
 OwnByEvent = dict[str, OwnStatement]  # by the waiting event behind it
-RANK_OF_OTHERS: Final = 9  # of a suspicion by a source that has no rank for deaths any more
 
 
 def update_own_statements(work: Work, instant: datetime) -> None:
@@ -103,7 +102,7 @@ def _without_value(event: Pushed, instant: datetime) -> Statement:
         action="created",
         kind=event.kind,
         source=event.source.urn,
-        rank=event.source.ranks.get(event.kind, RANK_OF_OTHERS),
+        rank=event.source.rank_of(event.kind),
         time=event.time,
         recorded_at=instant,
         valid_from=event.valid_from,
