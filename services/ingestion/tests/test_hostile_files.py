@@ -95,6 +95,15 @@ def test_a_damaged_file_gives_rows_or_a_code(form):
     assert not list(spool.spool_folder().glob("*"))
 
 
+def test_a_sheet_that_is_called_visible_is_read():
+    """Some programs write the state of every sheet."""
+    data = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(WHOLE["xlsx"])) as whole, zipfile.ZipFile(data, "w") as archive:
+        for name in whole.namelist():
+            archive.writestr(name, whole.read(name).replace(b"<sheet ", b'<sheet state="visible" '))
+    assert read(data.getvalue(), "xlsx") == (20, None)
+
+
 def test_a_workbook_with_a_damaged_part_gives_rows_or_a_code():
     random = Random(2)
     with zipfile.ZipFile(io.BytesIO(WHOLE["xlsx"])) as archive:

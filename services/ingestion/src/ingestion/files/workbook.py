@@ -153,11 +153,11 @@ def _day_zero(elements: Sequence[_Element]) -> date:
 
 
 def _chosen_sheets(elements: Sequence[_Element], only: str | None) -> list[dict[str, str]]:
-    """The attributes of each visible sheet, or of the sheet with the name `only`. A hidden sheet has a `state`.
+    """The attributes of each visible sheet, or of the sheet with the name `only`, hidden or not.
 
     Raises FileBroken if there is no such sheet."""
     sheets = [attributes for tag, attributes in elements if tag == "sheet"]
-    chosen = [a for a in sheets if (a.get("name") == only if only else "state" not in a)]
+    chosen = [a for a in sheets if (a.get("name") == only if only else a.get("state", "visible") == "visible")]
     if not chosen:
         raise FileBroken("sheet_unknown")
     return chosen
