@@ -145,6 +145,23 @@ async def test_a_row_that_joins_on_the_same_day_follows_the_decision_and_a_later
     assert await verify.check(database, clock.today()) == []
 
 
+async def test_an_event_that_is_stated_again_after_its_group_was_settled_is_a_case_of_its_own(
+    abroad, people, push, foreign, decide, database, numbers
+):
+    (first, *_) = await foreign("low_income", DIBAO)
+    back = {"action": "annulled", "previous": f"x-{numbers[0][-6:]}", "valid_from": None}
+    stated = {"id": "again", "action": "corrected", "previous": "back", "time": "2026-11-20T11:30:00+08:00"}
+    annulled = people.event("low_income", numbers[0], id="back", time="2026-11-20T10:30:00+08:00", **back)
+    await push(abroad.sent(annulled), expect="accepted")
+    await decide(await _group(abroad), "discard")
+    await _work(database)
+    _end_of_day()
+    await _work(database)
+    await push(abroad.sent(people.event("low_income", numbers[0], DIBAO, **stated)), expect="quarantined")
+    waiting_now = (await abroad.get("/v1/quarantine"))["quarantine"]
+    assert (first["event_id"], "open") in [(row["event_id"], row["state"]) for row in waiting_now]
+
+
 async def test_discarding_a_group_of_deaths_ends_the_suspicions(abroad, foreign, decide, database, heads):
     await foreign("death", {"evidence": "register_cancelled"}, count=3)
     _end_of_day()

@@ -88,7 +88,7 @@ class Waiting(NamedTuple):
 
 
 async def insert_quarantine(tx: Tx, rows: Sequence[Waiting], since: datetime, deadline: datetime) -> set[str]:
-    """Insert rows; returns the ids of rows that wait now and did not wait before.
+    """Insert rows; returns the ids of the new rows, and of the released rows that are in use again.
 
     A released event waits again, as a row of the given person. A part that officers have discarded stays discarded."""
     if not rows:
@@ -106,7 +106,7 @@ async def insert_quarantine(tx: Tx, rows: Sequence[Waiting], since: datetime, de
              SET person_id = excluded.person_id, reason = excluded.reason, owner = excluded.owner,
                  state = excluded.state, chain = excluded.chain, since = excluded.since,
                  deadline = excluded.deadline, settled_at = excluded.settled_at,
-                 settled_by = NULL, first_by = NULL, first_outcome = NULL, group_id = NULL
+                 settled_by = NULL, first_by = NULL, first_outcome = NULL, group_id = NULL, escalated_at = NULL
              WHERE q.state = 'released'
            RETURNING event_id""",
         *columns,
@@ -163,14 +163,15 @@ async def withdraw(tx: Tx, event_ids: Sequence[str], at: datetime) -> None:
 
 
 async def reopen(tx: Tx, event_ids: Sequence[str], since: datetime, deadline: datetime) -> None:
-    """Let withdrawn events wait again, because their source has stated them again."""
+    """Let withdrawn events wait again, because their source has stated them again. Each is a case of its own: the group
+    in which it waited before may be settled."""
     if event_ids:
         await tx.sql.execute(
             "UPDATE received SET status = 'quarantined' WHERE event_id = ANY($1::uuid[])", list(event_ids)
         )
         await tx.sql.execute(
             """UPDATE quarantine SET state = 'open', since = $2, deadline = $3, settled_at = NULL, settled_by = NULL,
-                      first_by = NULL, first_outcome = NULL
+                      first_by = NULL, first_outcome = NULL, group_id = NULL, escalated_at = NULL
                WHERE event_id = ANY($1::uuid[]) AND state = 'withdrawn'""",
             list(event_ids),
             since,
