@@ -64,6 +64,28 @@ async def test_a_place_is_an_open_case_again_when_the_fact_that_vouched_for_it_i
     assert len(await driver.emitted(PlaceClaimed)) == 2
 
 
+async def test_a_confirmed_place_to_which_its_source_returns_is_an_open_case_again(
+    push, people, victim, officer, database
+):
+    """The confirmation of the place between the two has replaced the first one."""
+
+    async def confirm() -> None:
+        async with officer() as client:
+            (case,) = (await client.get("/v1/places")).json()["places"]
+            answer = await client.post(f"/v1/places/{case['case_id']}/confirm", json={"reason": "已核实"})
+            assert answer.status_code == 200, answer.text
+
+    await push(abroad(people.residence(victim, "110105", id="a")), expect="accepted")
+    await confirm()
+    corrected = {"action": "corrected", "time": LATER}
+    await push(abroad(people.residence(victim, "110102", id="b", previous="a", **corrected)), expect="accepted")
+    await confirm()
+    back = people.residence(victim, "110105", id="c", previous="b", action="corrected", time=LATEST)
+    (receipt,) = await push(abroad(back), expect="accepted")
+    assert [p["code"] for p in receipt["problems"]] == ["place_claimed"]
+    assert await open_places(database) == 1
+
+
 @pytest.mark.parametrize("list_first", [False, True])
 async def test_a_waiting_status_reaches_no_member_of_the_household(
     push, people, victim, heads, quarantine, settle, list_first

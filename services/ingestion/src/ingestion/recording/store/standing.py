@@ -55,8 +55,8 @@ async def insert_place_cases(
 ) -> set[str]:
     """Open cases; returns the ids of those that were not open. The county left owns them first.
 
-    A closed case that no officer has decided opens again in two cases: its source states the place again, or the facts
-    that vouched for the place are gone."""
+    A closed case opens again in three cases: its source states the place again, the facts that vouched for the place are
+    gone, or a decision about another place of the chain has replaced the one about this place."""
     if not cases:
         return set()
     rows = await tx.sql.fetch(
@@ -68,8 +68,8 @@ async def insert_place_cases(
            ON CONFLICT (case_id) DO UPDATE
              SET state = 'open', county_left = excluded.county_left, owner = excluded.owner, since = excluded.since,
                  deadline = excluded.deadline, silent_on = excluded.silent_on, group_id = NULL, escalated_at = NULL,
-                 settled_at = NULL
-             WHERE place_cases.state IN ('vouched', 'withdrawn')
+                 settled_at = NULL, settled_by = NULL, note = NULL
+             WHERE place_cases.state <> 'open'
            RETURNING case_id""",
         *bulk.columns_of(sorted(cases)),
         since,
