@@ -149,6 +149,21 @@ async def test_two_officers_decide_about_the_same_content(push, people, victim, 
     assert len(counting((await heads())[person_of(victim)], "bank_account")) == 1
 
 
+async def test_two_officers_decide_about_the_same_content_of_a_person_with_two_numbers(
+    push, people, victim, heads, settle
+):
+    number = people.number(3)
+    await push(people.renumbered(victim, number), expect="accepted")
+    event = sent_by(people.event("bank_account", victim, ACCOUNT, id="b"), OTHER_PROVINCE)
+    (receipt,) = await push(event, expect="quarantined")
+    await settle(receipt["event_id"], "release", "王科员")
+    other = ACCOUNT | {"account_no": "6217003860018888888"}
+    await push(sent_by(people.event("bank_account", number, other, id="c", action="corrected", previous="b",
+                                    time="2026-11-20T10:30:00+08:00"), OTHER_PROVINCE))  # fmt: skip
+    second, third = await settle(receipt["event_id"], "release", "李科员", "王科员")
+    assert (second.json()["state"], third.json()["state"]) == ("open", "released")
+
+
 # ── places ──────────────────────────────────────────────────────────────────────────────────────────────────
 
 

@@ -3,7 +3,7 @@
 The *mates* of a person are the other persons who are taken for the same human now.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Final, NamedTuple
 
@@ -40,6 +40,12 @@ def home_of(work: Work, person_id: str) -> str | None:
     ids = (person_id, survivor, *sorted(ids_of_mates(work, person_id)))
     homes = (work.persons[p].memory.standing.home for p in ids)
     return next((home for home in homes if home is not None), None)
+
+
+def ids_in_circles(work: Work, person_ids: Collection[str]) -> set[str]:
+    """All persons in the circles of these persons (`domain.identity`). A person without a circle adds nobody."""
+    circles = {work.persons[p].circle for p in person_ids} - {None}
+    return {p.person_id for p in work.persons.values() if p.circle in circles}
 
 
 def all_mates(work: Work) -> dict[str, set[str]]:

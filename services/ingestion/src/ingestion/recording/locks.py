@@ -13,6 +13,7 @@ from shell.store.transaction import Tx
 from ingestion.domain.chains import Known
 from ingestion.domain.pushed import Member, Pushed
 from ingestion.recording.batch import Request, Work
+from ingestion.recording.identities import ids_in_circles
 from ingestion.recording.kept_events import open_event, vault_row
 from ingestion.recording.store import quarantine
 from ingestion.recording.store import statements as store
@@ -43,7 +44,7 @@ async def _load_round(tx: Tx, work: Work, direct: set[str], others: set[str]) ->
     if await _add_followed(tx, work, direct) or _add_missing(work, direct, others):
         return False
     work.holders = await _holders(tx, work)  # behind the locks: nobody can join these circles any more
-    direct |= _mates(work, direct)  # their waiting events may take effect now
+    direct |= ids_in_circles(work, direct)  # their waiting events may take effect now
     if _add_missing(work, direct, others):
         return False
     return await _still_waiting(tx, work, direct) == _ids_of_rows(work.waited, work.parts)
@@ -51,12 +52,6 @@ async def _load_round(tx: Tx, work: Work, direct: set[str], others: set[str]) ->
 
 def _named_persons(events: Iterable[Pushed]) -> Iterable[Member]:
     return (m for e in events for m in (e.person, *e.members))
-
-
-def _mates(work: Work, person_ids: Collection[str]) -> set[str]:
-    """All persons in the circles of these persons (`domain.identity`)."""
-    circles = {work.persons[p].circle for p in person_ids} - {None}
-    return {p.person_id for p in work.persons.values() if p.circle in circles}
 
 
 async def _add_followed(tx: Tx, work: Work, direct: set[str]) -> bool:

@@ -19,7 +19,7 @@ from ingestion.domain.pushed import Pushed, Source
 from ingestion.recording.batch import Withheld, Work
 from ingestion.recording.correction_requests import Asked, ask
 from ingestion.recording.foreign_events import save_groups
-from ingestion.recording.identities import home_of, mates_of
+from ingestion.recording.identities import home_of, ids_in_circles, mates_of
 from ingestion.recording.store import quarantine
 from ingestion.recording.store.quarantine import Part, Waiting
 from ingestion.register.sources import registered
@@ -36,7 +36,7 @@ async def save_waiting(tx: Tx, work: Work, new: Sequence[Pushed], instant: datet
     """Enter new waiting events, update the reasons of earlier ones, and ask their sources to correct them."""
     owners = await _owners(tx, work)
     rows = _rows(work, new, owners)
-    entered = await _enter(tx, rows, instant, deadline)
+    entered = await _enter(tx, work, rows, instant, deadline)
     work.now_waiting = {row.event_id: row.person_id for row in entered if row.state == "open"}
     await _withhold(tx, work)
     await quarantine.explain_waiting(tx, _reasons(work, owners))
@@ -48,14 +48,15 @@ async def _withhold(tx: Tx, work: Work) -> None:
     await quarantine.withhold(tx, [(w.event_id, w.reason == WITHDRAWN) for w in work.withheld])
 
 
-async def _enter(tx: Tx, rows: Sequence[Waiting], instant: datetime, deadline: datetime) -> list[Waiting]:
-    """Insert the rows. Returns those that did not wait before.
+async def _enter(tx: Tx, work: Work, rows: Sequence[Waiting], instant: datetime, deadline: datetime) -> list[Waiting]:
+    """Insert the rows. Returns those that are new or in use again, also rows of withdrawn events.
 
-    If an event follows a waiting one, the decisions of first officers about its person are forgotten."""
+    If an event follows a waiting one, the decisions of first officers about its person are forgotten. The waiting event
+    may be about another identity of the person."""
     ids = await quarantine.insert_quarantine(tx, rows, instant, deadline)
     entered = [row for row in rows if row.event_id in ids]
     joined = {row.person_id for row in entered if row.reason == "predecessor_waits"}
-    await quarantine.forget_first_decisions(tx, joined)
+    await quarantine.forget_first_decisions(tx, joined | ids_in_circles(work, joined))
     return entered
 
 

@@ -55,8 +55,8 @@ async def insert_place_cases(
 ) -> set[str]:
     """Open cases; returns the ids of those that were not open. The county left owns them first.
 
-    A closed case opens again in three cases: its source states the place again, the facts that vouched for the place are
-    gone, or a decision about another place of the chain has replaced the one about this place."""
+    A closed case opens again for three reasons. Its source states the place again. The facts that vouched for the place
+    are gone. Or a decision about another place of the chain has replaced the one about this place."""
     if not cases:
         return set()
     rows = await tx.sql.fetch(
