@@ -188,6 +188,17 @@ async def test_a_household_list_reaches_only_members_to_whom_its_source_belongs(
     )
 
 
+async def test_each_waiting_part_of_a_household_counts_once_for_the_limit_of_a_group(
+    push, people, victim, heads, quarantine, database
+):
+    """One part waits, although the list and an income of the household reach the member."""
+    await test_a_household_list_reaches_only_members_to_whom_its_source_belongs(
+        push, people, victim, heads, quarantine, OTHER_PROVINCE
+    )
+    counts = await database.pool.fetch("SELECT kind, events FROM foreign_counts")
+    assert [tuple(row) for row in counts] == [("household", 1)]
+
+
 async def test_an_officer_of_the_county_gives_a_waiting_member_its_part_of_the_household(
     push, people, victim, heads, quarantine, settle
 ):

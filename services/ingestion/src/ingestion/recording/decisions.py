@@ -31,9 +31,9 @@ async def decide(tx: Tx, work: Work, instant: datetime, today: date) -> None:
     await release_parts(tx, work, members)
     standings.change_standings(work, instant)
     members.withhold_copies()
-    if work.admission.outcomes:
+    if work.admission.outcomes or work.held_parts:
         await count_foreign_events(tx, work, today)
-        update_own_statements(work, instant)
+    update_own_statements(work, instant)
     _settle_identities(work)
 
 

@@ -56,7 +56,8 @@ def _new_foreign(work: Work) -> list[Pushed]:
 def _counts(work: Work, new: Sequence[Pushed]) -> Counter[store.SourceKind]:
     """The number of foreign events, member parts and claimed places by source and kind. `new`: from `_new_foreign`."""
     counts = Counter((e.source.urn, str(e.kind)) for e in new)
-    counts.update((part.source, "household") for part in work.held_parts)
+    parts = {part.id: part for part in work.held_parts}  # several statements may reach one member
+    counts.update((part.source, "household") for part in parts.values())
     counts.update((w.source, w.kind) for w in work.withheld if w.reason in _COUNTED)
     counts.update(_claimed_place(e) for e in work.new.values() if work.standing(e) == "claimed")
     return counts
