@@ -168,6 +168,22 @@ async def test_a_version_in_the_past_is_refused_and_only_administrators_change_t
         assert (await officer.put(f"/v1/sources/{PSB}", json={})).status_code == 403
 
 
+@pytest.mark.parametrize(
+    "wrong",
+    [{"areas": ["000000"]}, {"feeds": [{"kind": "residence", "division": "110105", "since": "2026-01-01"}]}],
+)
+async def test_an_administrator_of_a_county_enters_no_source_for_other_areas(register, client_for, admin, wrong):
+    """Neither people of other areas nor the coverage of other divisions are in the scope of this administrator."""
+    url = "/v1/sources/urn:cn:exchange:530302:hospital"
+    entry = seed()[PSB].model_dump(mode="json") | {"area": "530302"}
+    body = {"entry": entry | wrong, "reason": "按通知调整", "replaces": 0}
+    async with client_for(issue_token("admin", division="530302")) as county:
+        assert (await county.put(url, json=body)).status_code == 403
+        assert (await admin.put(url, json=body)).status_code == 200
+        answer = await county.put(url, json=body | {"entry": entry, "replaces": 1})
+        assert answer.status_code == 403, "the earlier entry names another area, too"
+
+
 async def test_a_new_source_may_push_at_once_and_its_history_is_shown(change, push, people, admin, database):
     new = "urn:cn:exchange:530300:hospital"
     event = people.residence(people.number(1)) | {"source": new}

@@ -47,9 +47,10 @@ async def register_source(
     caller: Annotated[Caller, Depends(require("admin"))],
     db: Db,
 ) -> RegisteredOut:
-    """Audited. Each change adds a version; earlier versions stay readable. A source is never removed, only made
-    inactive. Other processes use the new version within seconds."""
-    caller.need_area(body.entry.area)
+    """Audited. Every area that the entry names, before and after the change, must lie in your area: its `area`, its
+    `areas` and the divisions of its `feeds`. Each change adds a version; earlier versions stay readable. A source is
+    never removed, only made inactive. Other processes use a version within seconds after it begins."""
+    _need_areas(caller, body.entry)
     now = clock.now()
     since = _since(body.begins_on, now)
     async with db.transaction() as tx:
@@ -61,6 +62,12 @@ async def register_source(
         )
     await sources.refresh(db, now=True)
     return RegisteredOut(source=source, version=version)
+
+
+def _need_areas(caller: Caller, entry: Entry) -> None:
+    """Raise NotAllowed if the entry names an area outside the caller's."""
+    for area in (entry.area, *entry.areas, *(feed.division for feed in entry.feeds)):
+        caller.need_area(area)
 
 
 def _since(begins_on: date | None, now: datetime) -> datetime:
@@ -80,10 +87,10 @@ async def _insert(tx: Tx, row: registry.NewVersion) -> None:
 
 async def _known_version(tx: Tx, caller: Caller, source: str, replaces: int) -> int:
     """The newest version of the source, 0 if there is none. Raises Conflict if the caller has read another one, and
-    NotAllowed if the source lies outside the caller's area."""
+    NotAllowed if its entry names an area outside the caller's."""
     newest = (await registry.load_newest(tx.sql)).get(source)
     if newest is not None:
-        caller.need_area(Entry.model_validate_json(newest.entry).area)
+        _need_areas(caller, Entry.model_validate_json(newest.entry))
     known = newest.version if newest is not None else 0
     if known != replaces:
         raise Conflict(f"the newest version is {known}", code="changed_meanwhile")
