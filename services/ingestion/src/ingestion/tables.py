@@ -95,8 +95,8 @@ class HouseholdRow(SQLModel, table=True):
 
 
 class RejectionRow(SQLModel, table=True):
-    """A rejected event of a registered source. `problems`: pointers and codes as JSON. `sealed`: the body,
-    encrypted."""
+    """A rejected event of a registered source. `problems`: pointers and codes as JSON. `sealed`: the first
+    64 KiB of the body, encrypted."""
 
     __tablename__ = "rejections"
     __table_args__ = (

@@ -23,7 +23,7 @@ class FileProblemOut(BaseModel):
 class ImportOut(BaseModel):
     """A file and its progress. `rows_read` = `accepted` + `duplicates` + `quarantined` + `rejected`. `formula_rows`:
     rows with a value from a formula; `tables_skipped`: sheets without a known header; `rejects`: the address of the
-    rejected rows until `rejects_kept_until`."""
+    rejected rows, which are deleted after `rejects_kept_until`."""
 
     import_id: str
     source: str | None

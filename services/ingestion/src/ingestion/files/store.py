@@ -184,8 +184,8 @@ async def put_off(tx: Tx, import_id: str, at: datetime) -> None:
 
 
 async def advance(tx: Tx, import_id: str, by: Advance, at: datetime) -> bool:
-    """Add the result of a batch and move the checkpoint. Returns False, and changes nothing, if the checkpoint is not
-    at `by.rows_before`."""
+    """Add the result of a batch and move the checkpoint. Returns False, and changes nothing, if the import has ended or
+    its checkpoint is not at `by.rows_before`."""
     found = await tx.sql.fetchval(
         """UPDATE imports SET state = 'running', worked_at = $3, rows_read = rows_read + $4 + $5 + $6 + $7,
                   accepted = accepted + $4, duplicates = duplicates + $5, quarantined = quarantined + $6,
@@ -214,8 +214,8 @@ async def insert_rejects(tx: Tx, rows: Sequence[tuple[str, int, bytes, bytes]]) 
 async def settle(
     tx: Tx, import_id: str, rows_read: int, state: str, problems: bytes, tables_skipped: int, at: datetime
 ) -> bool:
-    """End an import. `state`: done or failed. Returns False, and changes nothing, if the checkpoint is not at
-    `rows_read`."""
+    """End an import. `state`: done or failed. Returns False, and changes nothing, if the import has ended
+    already or its checkpoint is not at `rows_read`."""
     found = await tx.sql.fetchval(
         """UPDATE imports SET state = $3, problems = $4, tables_skipped = $5, settled_at = $6, spool = NULL,
                   bytes_read = CASE WHEN $3 = 'done' THEN bytes ELSE bytes_read END

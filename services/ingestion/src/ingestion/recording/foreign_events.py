@@ -1,6 +1,6 @@
 """Counts the events of sources that do not belong to the person, per source, kind and day.
 
-Above a limit, they become one group, and deaths of that source raise no suspicion any more.
+Above a limit, they become one group, and further deaths of that source raise no suspicion on that day.
 """
 
 from collections import Counter
@@ -40,8 +40,10 @@ class _Death(NamedTuple):
 
 
 async def count_foreign_events(tx: Tx, work: Work, today: date) -> None:
-    """Count the events of the batch. Sets `work.over_limit` and `work.quiet`: the deaths that raise no suspicion,
-    because their source is above the limit today, or its deaths of this person were refuted before."""
+    """Count the foreign events, member parts and claimed places of the batch.
+
+    Sets `work.over_limit` and `work.quiet`: the deaths that raise no suspicion, because their source is above the limit
+    today, or its deaths of this person were refuted before."""
     new, limit = _new_foreign(work), standing_rules().group_events_max
     totals = await store.count_foreign(tx, _counts(work, new), today)
     work.over_limit = {key: total for key, total in totals.items() if total > limit}

@@ -24,7 +24,8 @@ QUARANTINE_DAYS: Final = 3
 
 
 async def save(tx: Tx, work: Work, instant: datetime) -> None:
-    """Write everything that the batch has changed: a fixed number of SQL statements."""
+    """Write everything that the batch has changed. The number of SQL statements does not depend on the number of events
+    or persons; each group needs some of its own."""
     new = [e for e in work.new.values() if e.event_id not in work.known]
     await _insert_received(tx, [_new_event(work, e) for e in new], instant)
     await _save_quarantine(tx, work, new, instant)

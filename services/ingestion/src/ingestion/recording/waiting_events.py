@@ -1,8 +1,9 @@
 """Enters the waiting events of a batch in quarantine, each with the area whose officers decide it.
 
 The area of the source decides an event that waits for another event or a certificate. If the reason is in
-RULE_REASONS, or the source does not belong to the person, the county of the vouched hukou decides. The deciding area is
-then never an area of the source. The places of all numbers of the person matter.
+RULE_REASONS, or the source does not belong to the person, the county of the vouched hukou decides, else that of the
+residence, else an area above the source. The deciding area is then never an area of the source. The places of all
+numbers of the person matter.
 """
 
 from collections.abc import Mapping, Sequence
@@ -202,7 +203,8 @@ def _outside(source: Source, areas: Sequence[str]) -> str:
 
 
 async def _ask_sources(tx: Tx, rows: Sequence[Waiting], work: Work, instant: datetime) -> None:
-    """Ask the sources to check events that wait for a reason in RULE_REASONS, up to their daily limit."""
+    """Ask the sources to check events that wait for a reason in RULE_REASONS. A source is not asked while its count of
+    the day for this kind is above the limit of a group."""
     asked = [_asked(row) for row in rows if _is_for_source(row) and (row.source, row.kind) not in work.over_limit]
     if asked:
         await ask(tx, asked, "standing", _ASKED_BY, instant)

@@ -97,7 +97,8 @@ async def owe(database: Database, sent: Mapping[str, int]) -> None:
 
 
 async def owe_on(tx: Tx, sent: Mapping[str, int]) -> None:
-    """Like `owe`, in the caller's transaction. Small amounts are collected in memory before they are charged."""
+    """Like `owe`, in the caller's transaction. Small amounts are collected in memory before they are charged; a process
+    that ends forgets them."""
     for urn in sorted(sent):
         limits = _limits(urn)
         if limits is None:

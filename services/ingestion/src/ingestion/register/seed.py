@@ -55,7 +55,8 @@ class _Standing(Strict):
 
 class SourcesFile(Strict):
     """The form of `contracts/sources.yaml`. Each of `areas` has all `offices`, and each county in them has all
-    `internal` ones. `cadence` and `quota` apply to every office; an office may override its cadence."""
+    `internal` ones. Each area of `comparing` has the offices that are named there. `cadence` and `quota` apply to every
+    office but the internal ones; an office may override its cadence."""
 
     standing: _Standing
     areas: list[DivisionCode]

@@ -57,11 +57,13 @@ class Feed(Strict):
 
 
 class Entry(Strict):
-    """The entry of a source. `kinds`: the kinds that the source may send, each with its rank (1 is the strongest). A
-    changed rank applies to later events only. `areas`: the areas of the people about whom it may state facts; `area` if
-    empty. `cadence`: the longest expected time between two events of a kind. `tells_days`: the source reports a count
-    for every day; a missing report is a gap. `kafka`: the source has its own topic. `internal`: only the platform
-    writes as this source."""
+    """The entry of a source.
+
+    `kinds`: the kinds that the source may send, each with its rank (1 is the strongest). A changed rank applies to
+    events that begin to count later. `areas`: the areas of the people about whom it may state facts; `area` if empty.
+    `cadence`: the longest expected time between two events of a kind. `tells_days`: the source reports a count for
+    every day; a missing report is a gap. `kafka`: the source has its own topic. `internal`: only the platform writes as
+    this source."""
 
     name: str = Field(min_length=1, max_length=100, pattern=ONE_LINE)
     area: DivisionCode

@@ -15,7 +15,8 @@ waiting = Gauge("shouwang_waiting_for_officers", "Open rows that wait for office
 
 
 async def count_waiting(database: Database) -> int:
-    """Set the gauges. Returns 0: the job never has more to do at once."""
+    """Set the gauges. A group counts until it is settled, and its open rows count as well. Returns 0: the job never has
+    more to do at once."""
     async with database.reading() as connection:
         rows = await store.count_open(connection)
     counts: Counter[tuple[str, str]] = Counter()

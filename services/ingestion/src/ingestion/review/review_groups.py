@@ -76,7 +76,8 @@ async def show_group(
 async def settle_group(
     group_id: UUID, body: SettleIn, caller: Annotated[Caller, Depends(require("officer"))], db: Db
 ) -> GroupDecisionOut:
-    """Audited. Two officers must decide the same. The group is then `settling`: a job settles its rows in steps. For
+    """Audited. Two officers must decide the same outcome and `grant_days`; a different decision takes the place of the
+    first one. The group is then `settling`: a job settles its rows in steps. For
     claimed places, `release` confirms them and `discard` objects to them."""
     key = str(group_id)
     async with db.transaction() as tx:

@@ -87,8 +87,9 @@ def _is_foreign(row: Quarantined) -> bool:
 @router.post("/v1/quarantine/{event_id}/release", summary="Let the event take effect")
 async def release(event_id: UUID, body: ReleaseIn, caller: Officer, db: Db) -> SettledOut:
     """Audited. A death, a bank account and an identity change need two officers if the source does not belong to the
-    person. An objected place always needs two. An event that needs its predecessor, or follows one about another
-    person, can only be discarded."""
+    person. An objected place always needs two. Other events are refused (409, `not_releasable`): the event before them
+    waits, too, or is about another person or kind; the person would have too many numbers; the event is a whole
+    household list. They can only be discarded."""
     key = str(event_id)
     async with db.transaction() as tx:
         row = await _open_row(tx, key, caller)
@@ -134,8 +135,9 @@ async def _overruled_place(tx: Tx, person_id: str, chain: str) -> dict[str, Plac
 
 @router.post("/v1/quarantine/{event_id}/discard", summary="Never apply the event")
 async def discard(event_id: UUID, body: DiscardIn, caller: Officer, db: Db) -> SettledOut:
-    """Audited. The event stays sealed and is counted as parked. A death is discarded by the sign of life that refutes
-    it, or by two officers; the suspicion then ends."""
+    """Audited. The event stays sealed and is counted as parked. One officer is enough, except for a death from a source
+    that does not belong to the person: two officers discard it, or the sign of life that refutes it. The suspicion then
+    ends."""
     key, now = str(event_id), clock.now()
     refuted_by = str(body.refuted_by) if body.refuted_by else None
     async with db.transaction() as tx:

@@ -149,7 +149,7 @@ async def withhold(tx: Tx, events: Sequence[tuple[str, bool]]) -> None:
 
 
 async def withdraw(tx: Tx, event_ids: Sequence[str], at: datetime) -> None:
-    """Close waiting events that their source took back before they counted."""
+    """Close waiting events that their source has taken back."""
     if event_ids:
         await tx.sql.execute(
             "UPDATE received SET status = 'parked', chain = NULL WHERE event_id = ANY($1::uuid[])", list(event_ids)
