@@ -5,6 +5,7 @@ from datetime import timedelta
 import pytest
 from ingestion.main import service
 from ingestion.review.escalate_quarantine import escalate_overdue
+from ingestion.review.store.owners import list_owners
 from shell import clock
 from shell.access.auth import issue_token
 
@@ -108,3 +109,22 @@ async def test_audit_rows_can_not_be_changed(officer, push, people, database):
     for statement in ("DELETE FROM audits", "UPDATE audits SET actor = 'x'", "TRUNCATE audits"):
         with pytest.raises(Exception, match="only ever added"):
             await database.pool.execute(statement)
+
+
+async def test_the_owners_of_a_long_quarantine_are_found_by_an_index(database):
+    await database.pool.execute(
+        """INSERT INTO quarantine (event_id, person_id, source, kind, reason, owner, since, deadline)
+           SELECT gen_random_uuid(), gen_random_uuid(), 's', 'death', 'r', (530000 + n % 50)::text, now(), now()
+           FROM generate_series(1, 20000) AS n"""
+    )
+    await database.pool.execute("VACUUM ANALYZE quarantine")
+    async with database.pool.acquire() as connection, connection.transaction():
+        assert len(await list_owners(connection, "quarantine", "open")) == 50
+        assert await _rows_scanned(connection) == 0
+
+
+async def _rows_scanned(connection):
+    """The rows that this transaction has read by scans of the whole quarantine."""
+    return await connection.fetchval(
+        "SELECT seq_tup_read FROM pg_stat_xact_user_tables WHERE relname = 'quarantine' AND schemaname = 'ingestion'"
+    )

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import date, timedelta
-from typing import Annotated, Final, Literal
+from typing import Annotated, Any, Final, Literal
 from uuid import UUID
 
 from common.errors import Conflict, Malformed, NotFound, Problem
@@ -27,7 +27,7 @@ from ingestion.register.seed import standing_rules
 from ingestion.register.sources import registered
 from ingestion.review.shapes import DiscardIn, QuarantinedOut, QuarantinePageOut, ReleaseIn, SettledOut
 from ingestion.review.store import quarantine as store
-from ingestion.review.store.owners import list_owners
+from ingestion.review.store.owners import list_owners, list_owners_in_group
 from ingestion.review.store.quarantine import Quarantined
 
 router = APIRouter(tags=["quarantine"])
@@ -48,14 +48,21 @@ async def list_quarantine(
 ) -> QuarantinePageOut:
     """Events of your area. Events of a group are listed with `group` only."""
     async with db.reading() as connection:
-        owners = [area for area in await list_owners(connection, "quarantine", state) if caller.may_see(area)]
-        at = clock.now() if overdue else None
         group_id, cursor = str(group) if group else None, str(after) if after else None
+        owners = [area for area in await _owners(connection, state, group_id) if caller.may_see(area)]
+        at = clock.now() if overdue else None
         rows = await store.list_quarantine(connection, owners, state, at, group_id, cursor, limit)
         deaths = [row.person_id for row in rows if row.kind == "death"]
         alive = await store.list_waiting_signs_of_life(connection, deaths) if deaths else {}
     page = [_out(row, alive) for row in rows]
     return QuarantinePageOut(quarantine=page, next=page[-1].event_id if len(page) == limit else None)
+
+
+async def _owners(connection: Any, state: str, group_id: str | None) -> list[str]:
+    """The areas that own the rows of a group, or rows without a group."""
+    if group_id is not None:
+        return await list_owners_in_group(connection, group_id)
+    return await list_owners(connection, "quarantine", state)
 
 
 def _out(row: Quarantined, alive: Mapping[str, list[str]]) -> QuarantinedOut:
