@@ -137,6 +137,14 @@ async def test_a_version_begins_on_its_day(change, database):
     assert sources.registered()[PSB].name == "新名"
 
 
+async def test_a_planned_version_that_was_replaced_does_not_begin(change, database):
+    await change(name="计划中的新名", begins_on="2026-12-01")
+    await change(name="替换计划的名称", replaces=2)
+    clock.set_now(calendar.start_of_day(date(2026, 12, 1)))
+    await sources.refresh(database, now=True)
+    assert sources.registered()[PSB].name == "替换计划的名称"
+
+
 async def test_two_administrators_do_not_overwrite_each_other(change):
     assert (await change(name="一"))["version"] == 2
     answer = await change(name="二", expect=409)

@@ -49,10 +49,12 @@ async def count_versions(connection: Any, at: datetime) -> int:
 
 
 async def load_in_force(connection: Any, at: datetime) -> list[InForce]:
-    """Load the version of each source that is in force at `at`."""
+    """Load the version of each source that is in force at `at`: the last one entered that has begun.
+
+    A planned version that another one has replaced before its day never comes into force."""
     rows = await connection.fetch(
         """SELECT DISTINCT ON (source) source, version, since, entry FROM registry WHERE since <= $1
-           ORDER BY source, since DESC, version DESC""",
+           ORDER BY source, version DESC""",
         at,
     )
     return [InForce(*row) for row in rows]
