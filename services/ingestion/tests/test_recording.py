@@ -5,13 +5,13 @@ import itertools
 import os
 import subprocess
 import sys
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 import asyncpg
 import msgspec
 import pytest
-from common.events.facts import Residence, Statement
-from ingestion.domain.person import Memory, Person, remember_place
+from common.events.facts import Registration, Residence, Statement
+from ingestion.domain.person import Memory, Person, forget_place, remember_place
 from ingestion.domain.pushed import Pushed
 from ingestion.reading.events import read_event
 from ingestion.recording.recorder import record
@@ -167,6 +167,26 @@ def test_the_area_that_may_see_a_person_does_not_depend_on_the_order_of_places_o
             remember_place(person, statement)
         found.add(person.division)
     assert found == {"530302003"}
+
+
+def test_a_permit_holder_without_a_place_keeps_the_area_of_the_registration():
+    at = datetime(2026, 11, 1, tzinfo=UTC)
+    registration = Statement(
+        event_id="e",
+        chain="e",
+        action="created",
+        kind="registration",
+        source="urn:cn:exchange:530300:psb",
+        rank=1,
+        time=at,
+        recorded_at=at,
+        value=Registration(sex="1", birth_date=date(1940, 2, 29)),
+    )
+    person = Person("p", 0, None, None, 0, b"", Memory())
+    remember_place(person, registration, "530302")
+    forget_place(person)
+    remember_place(person, registration)
+    assert person.division == "530302"
 
 
 async def test_recording_times_of_a_person_only_increase_even_if_the_clock_is_set_back(push, people, heads):

@@ -28,13 +28,15 @@ class Memory(msgspec.Struct, array_like=True):
     """The derived values in a person's row: the hash of the name, the newest division, and the vouched places.
 
     `name_at`, `division_at`: the source's time of the statement, in seconds since 1970. `division_rank`: 2 from a
-    residence, 1 from a registration, 0 if no division is known. `standing`: the vouched places."""
+    residence, 1 from a registration, 0 if no division is known. `standing`: the vouched places. `registered_in`: the
+    division in which a person without a hukou is registered; statements do not have it."""
 
     name_digest: bytes = b""
     name_at: float = 0.0
     division_rank: int = 0
     division_at: float = 0.0
     standing: StandingState = StandingState()
+    registered_in: str | None = None
 
 
 @dataclass(slots=True, eq=False)
@@ -164,10 +166,12 @@ def remember_place(person: Person, statement: Statement, registered_in: str | No
     """Keep the division that decides which area may see the person: a residence before a hukou, then the newest by the
     time of the source.
 
-    `statement`: one of the person's statements. `registered_in`: the division in which a person without a hukou is
-    registered."""
-    rank, division = _ranked_division(statement, registered_in)
+    `statement`: one of the person's statements. `registered_in`: the division that a new registration of a person
+    without a hukou names; None keeps the known one."""
     memory = person.memory
+    if isinstance(statement.value, Registration) and statement.value.hukou_division is None:
+        memory.registered_in = registered_in or memory.registered_in
+    rank, division = _ranked_division(statement, memory.registered_in)
     new, kept = (rank, statement.time.timestamp()), (memory.division_rank, memory.division_at)
     if division and (new > kept or (new == kept and _is_last_of_its_time(person, statement))):
         person.division = division
