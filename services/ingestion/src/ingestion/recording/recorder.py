@@ -5,6 +5,7 @@ events. All decisions are made behind the locks (`recording.locks`). So two writ
 effect as two writers one after the other.
 """
 
+import logging
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
@@ -24,6 +25,7 @@ from ingestion.recording.batch import Request, Work
 from ingestion.recording.decisions import decide
 from ingestion.recording.locks import LOCK_ROUNDS_MAX, load, lock
 
+log = logging.getLogger(__name__)
 JUDGE_AGAIN_MAX: Final = 8  # a merge may let waiting events of another identity take effect, and so on
 _POINTERS: Final = {
     "certificate_of_another": "/data/value/certificate_no",
@@ -68,6 +70,8 @@ async def _apply(tx: Tx, new: dict[str, Pushed], now: datetime, request: Request
         if again is None:
             break
         last = await _apply_once(tx, {}, now, again)
+    else:
+        log.warning("persons were not decided to the end: they are judged again with their next event")
     return work
 
 
