@@ -12,8 +12,9 @@ from ingestion.exchange.domain.periods import (
     add_former,
     annulment,
     correct_period,
+    cut_period,
     end_period,
-    ending,
+    present_period,
     remove_overlaps,
     start_period,
 )
@@ -45,9 +46,9 @@ def decide_row(state: KeyState | None, change: Change, rules: RowRules) -> Outco
     if state.content is None:
         return start_period(state.version, change, content)
     if state.life == "annulled":
-        return _decide_after_annulment(state, state.content, change, content)
+        return _decide_after_annulment(state, state.content, change, content, rules)
     if state.life == "ended":
-        return _decide_after_end(state, state.content, change, content)
+        return _decide_after_end(state, state.content, change, content, rules)
     return _decide_update(state, state.content, change, content, rules)
 
 
@@ -85,13 +86,18 @@ def _decide_older(state: KeyState, change: Change, content: Content, rules: RowR
         return [], state
     if content.subject != state.content.subject or any(p.valid_from == first_day for p in state.former):
         return [], state
-    return _insert_former(state, first_day, min(content.valid_to or known_from, known_from))
+    if state.life == "annulled" and state.content.valid_to is not None:
+        known_from = min(known_from, state.content.valid_to)  # the deletion ended the period before the annulled one
+    return _insert_former(state, first_day, min(content.valid_to or known_from, known_from), content.valid_to)
 
 
-def _insert_former(state: KeyState, first_day: date, end: date) -> Outcome:
-    """Record a former period, from `first_day` until before `end`."""
+def _insert_former(state: KeyState, first_day: date, end: date, stated_to: date | None) -> Outcome:
+    """Record a former period, from `first_day` until before `end`. `stated_to`: the end in its row."""
+    if first_day >= end:
+        return [], state
     version = state.version + 1
-    former = sorted((*state.former, Period(version, first_day)), key=lambda period: period.valid_from or date.min)
+    inserted = Period(version, first_day, end, end if state.life == "annulled" else stated_to)
+    former = sorted((*state.former, inserted), key=lambda period: period.valid_from or date.min)
     draft = Draft("created", version, None, first_day, end)
     return [draft], state._replace(version=version, former=tuple(former[-FORMER_PERIODS_MAX:]))
 
@@ -99,7 +105,7 @@ def _insert_former(state: KeyState, first_day: date, end: date) -> Outcome:
 def _decide_before_deletion(state: KeyState, change: Change, content: Content, rules: RowRules) -> Outcome:
     """Decide a row that was written before a deletion that is known: record its period and end it."""
     drafts, begun = start_period(state.version, change, content)
-    more, ended = end_period(begun, content, state.at, content.valid_to or civil_date(state.at), rules.deleted)
+    more, ended = end_period(begun, content, state.at, civil_date(state.at), rules.deleted)
     return [*drafts, *more], ended._replace(watermark=state.watermark)
 
 
@@ -116,7 +122,7 @@ def _decide_update(state: KeyState, old: Content, change: Change, content: Conte
         return [], state._replace(watermark=change.watermark)
     if content.valid_to is not None:
         return _end_by_row(state, change, content, content.valid_to)
-    return _decide_other_content(state, old, change, content, rules)
+    return correct_period(state, change, content)  # the row has no end any more
 
 
 def _is_same(old: Content, content: Content) -> bool:
@@ -126,16 +132,17 @@ def _is_same(old: Content, content: Content) -> bool:
 
 def _decide_other_content(state: KeyState, old: Content, change: Change, content: Content, rules: RowRules) -> Outcome:
     """Decide a row with other content: it begins a new period, changes its subject, or corrects the present period."""
-    first_day = _new_first_day(old, change, content, rules)
+    own = content._replace(valid_from=_own_first_day(state, change, content, rules))
+    first_day = _new_first_day(old, change, own, rules)
     if first_day is not None:
-        content = content._replace(valid_from=first_day)
-        return _replace_period(state, old, ending(state.version + 1, state.head, first_day), change, content)
+        return _begin_next(state, old, change, own._replace(valid_from=first_day), first_day)
     if content.subject != old.subject:
-        return _replace_period(state, old, annulment(state.version + 1, state.head), change, content)
-    if content.valid_from is None and old.valid_from is not None:
+        drafts, after = start_period(state.version + 1, _not_before(state, change), content)
+        return [annulment(state.version + 1, state.head), *drafts], after
+    if own.valid_from is None and old.valid_from is not None:
         first_day = min(old.valid_from, civil_date(change.at))
-        content = content._replace(valid_from=first_day)
-    return correct_period(state, change, content)
+        own = own._replace(valid_from=first_day)
+    return correct_period(state, change, own)
 
 
 def _end_by_row(state: KeyState, change: Change, content: Content, day: date) -> Outcome:
@@ -146,11 +153,27 @@ def _end_by_row(state: KeyState, change: Change, content: Content, day: date) ->
     return [draft], after
 
 
-def _replace_period(state: KeyState, old: Content, close: Draft, change: Change, content: Content) -> Outcome:
-    """Close the present period by the event `close`, and start another period."""
-    former = add_former(state.former, close.version, old.valid_from) if content.subject == old.subject else ()
-    drafts, after = start_period(close.version, _not_before(state, change), content, former)
-    return [close, *drafts], after
+def _begin_next(state: KeyState, old: Content, change: Change, content: Content, first_day: date) -> Outcome:
+    """Start another period on `first_day`. The present period ends on that day, or on an earlier end of its own."""
+    close, period = cut_period(present_period(state, old), first_day, state.version)
+    former = add_former(state.former, period) if content.subject == old.subject else ()
+    drafts, after = start_period(state.version + len(close), _not_before(state, change), content, former)
+    return [*close, *drafts], after
+
+
+def _own_first_day(state: KeyState, change: Change, content: Content, rules: RowRules) -> date | None:
+    """The first day that the row states for its content. None if it has none, or only that of the first registration.
+
+    With `updated: created`, a day is that of the first registration if a later period has begun since, or one on that
+    day."""
+    day = content.valid_from
+    if day is None or rules.updated != "created" or rules.is_one_day:
+        return day
+    first_days = [period.valid_from or date.min for period in state.former]
+    if state.content is not None and state.life != "annulled":
+        first_days.append(state.content.valid_from or date.min)
+    begun = [first_day for first_day in first_days if first_day <= civil_date(change.at)]
+    return None if begun and day <= begun[-1] else day
 
 
 def _new_first_day(old: Content, change: Change, content: Content, rules: RowRules) -> date | None:
@@ -163,38 +186,44 @@ def _new_first_day(old: Content, change: Change, content: Content, rules: RowRul
     is_future = old.valid_from is not None and old.valid_from > changed_on
     if rules.updated == "corrected" or is_future:
         return None
-    if content.valid_from is None or _has_first_registration(old, content, rules):
+    if content.valid_from is None:
         return changed_on if old.valid_from is None or changed_on > old.valid_from else None
     return content.valid_from if old.valid_from is not None and content.valid_from > old.valid_from else None
 
 
-def _has_first_registration(old: Content, content: Content, rules: RowRules) -> bool:
-    """Whether the first day in the row is that of the first registration, and not that of the latest change."""
-    return rules.updated == "created" and not rules.is_one_day and content.valid_from == old.valid_from
-
-
-def _decide_after_annulment(state: KeyState, old: Content, change: Change, content: Content) -> Outcome:
+def _decide_after_annulment(
+    state: KeyState, old: Content, change: Change, content: Content, rules: RowRules
+) -> Outcome:
     """Decide a row whose last period was annulled: it begins a new period."""
     former = state.former if content.subject == old.subject else ()
-    if content.valid_from is None and former:
-        content = content._replace(valid_from=civil_date(change.at))
+    first_day = _own_first_day(state, change, content, rules)
+    if first_day is None and former:
+        first_day = civil_date(change.at)
+    content = content._replace(valid_from=first_day)
     return remove_overlaps(*start_period(state.version, _not_before(state, change), content, former))
 
 
-def _decide_after_end(state: KeyState, old: Content, change: Change, content: Content) -> Outcome:
+def _decide_after_end(state: KeyState, old: Content, change: Change, content: Content, rules: RowRules) -> Outcome:
     """Decide a row whose last period has ended: the row continues or corrects that period, or begins a new one."""
     change = _not_before(state, change)
-    if _is_same(old, content) and content.valid_to == old.valid_to:
-        content = content._replace(valid_from=old.valid_from)
-        return [], state._replace(life="alive", watermark=change.watermark, content=content)
-    first_day = content.valid_from or civil_date(change.at)
-    content = content._replace(valid_from=first_day)
+    first_day = _own_first_day(state, change, content, rules) or civil_date(change.at)
     if content.subject != old.subject:
-        return start_period(state.version, change, content)
+        return start_period(state.version, change, content._replace(valid_from=first_day))
+    if _goes_on(old, change, content):
+        return _decide_update(state._replace(life="alive"), old, change, content, rules)
     if old.valid_to is not None and first_day >= old.valid_to:
-        former = add_former(state.former, state.head, old.valid_from)
-        return start_period(state.version, change, content, former)
-    return correct_period(state, change, content)
+        former = add_former(state.former, present_period(state, old))
+        return start_period(state.version, change, content._replace(valid_from=first_day), former)
+    return _decide_other_content(state, old, change, content, rules)
+
+
+def _goes_on(old: Content, change: Change, content: Content) -> bool:
+    """Whether a row that is back goes on with its last period: the period is not over, or the row states the same.
+
+    A row without a first day states the same only with the same end; otherwise it begins again on its day."""
+    if old.valid_to is None or old.valid_to > civil_date(change.at):
+        return True
+    return _is_same(old, content) and (content.valid_from is not None or content.valid_to == old.valid_to)
 
 
 def _not_before(state: KeyState, change: Change) -> Change:

@@ -1,4 +1,6 @@
-"""Makes the events that begin, correct, end or annul a period of a key, and the state of the key after them."""
+"""Makes the events that begin, correct, end or annul a period of a key, and the state of the key after them.
+
+A key identifies a row of a front-end table permanently. A period is a time in which one statement of the row holds."""
 
 from datetime import date, datetime
 
@@ -31,26 +33,44 @@ def correct_period(state: KeyState, change: Change, content: Content) -> Outcome
     return remove_overlaps([draft], after)
 
 
-def add_former(former: FormerPeriods, head: int, valid_from: date | None) -> FormerPeriods:
-    """Add a period to the former ones, and keep the newest. `head`: number of the last event of the period."""
-    return (*former, Period(head, valid_from))[-FORMER_PERIODS_MAX:]
+def present_period(state: KeyState, content: Content) -> Period:
+    """The present period of a key, as a former one. `content`: the statement of the period."""
+    return Period(state.head, content.valid_from, content.valid_to, content.valid_to)
+
+
+def add_former(former: FormerPeriods, period: Period) -> FormerPeriods:
+    """Add a period to the former ones. Only the newest FORMER_PERIODS_MAX are kept."""
+    return (*former, period)[-FORMER_PERIODS_MAX:]
+
+
+def cut_period(period: Period, day: date, version: int) -> tuple[list[Draft], Period]:
+    """End a period on `day`, unless its row or its deletion stated an earlier end. `version`: number of the last event
+    of the key. Returns at most one event, and the period after it."""
+    end = min(day, period.stated_to or day)
+    if end == period.valid_to:
+        return [], period
+    return [ending(version + 1, period.head, end)], period._replace(head=version + 1, valid_to=end)
 
 
 def remove_overlaps(drafts: list[Draft], after: KeyState) -> Outcome:
     """Append events to `drafts`, so that no former period overlaps the present period.
 
-    A former period that begins on the first day of the present period or later is annulled. The last earlier period
-    ends on that day. `after`: the state with the present period."""
+    `after`: the state with the present period."""
     assert after.content is not None
-    first_day, version, former = after.content.valid_from, after.version, list(after.former)
-    while former and _begins_from(former[-1], first_day):
+    return _clear_from(after.content.valid_from, drafts, after)
+
+
+def _clear_from(day: date | None, drafts: list[Draft], after: KeyState) -> Outcome:
+    """Append the events that remove the former periods from `day` on.
+
+    A former period that begins on `day` or later is annulled. The last earlier period ends on `day` or before."""
+    version, former = after.version, list(after.former)
+    while former and _begins_from(former[-1], day):
         version += 1
         drafts.append(annulment(version, former.pop().head))
-    if former and first_day is not None:
-        version += 1
-        last = former.pop()
-        drafts.append(ending(version, last.head, first_day))
-        former.append(Period(version, last.valid_from))
+    if former and day is not None and former[-1].valid_to is not None:
+        cut, former[-1] = cut_period(former[-1], day, version)
+        drafts, version = [*drafts, *cut], version + len(cut)
     return drafts, after._replace(version=version, former=tuple(former))
 
 
@@ -70,15 +90,18 @@ def annulment(version: int, previous: int) -> Draft:
 
 
 def end_period(state: KeyState, content: Content, at: datetime, day: date, meaning: EndMeaning) -> Outcome:
-    """End the present period on `day`, or annul it, as the rules of the table require."""
+    """End or annul the present period, as `meaning` says; `nothing` gives no event.
+
+    A period that ends by its own row on `day` or before keeps that end. A period that begins on `day` or later is
+    annulled instead, and the last former period that begins before `day` ends on `day`."""
     if meaning == "nothing":
         return [], state
     if meaning == "annulled":
-        return _annul(state, content, at)
+        return _with_stated_end(*_annul(state, content, at))
     if content.valid_to is not None and content.valid_to <= day:
         return [], state._replace(life="ended")  # the row itself had an earlier end
     if content.valid_from is not None and content.valid_from >= day:
-        return _annul_and_end_former(state, content, at, day)
+        return _with_stated_end(*_clear_from(day, *_annul(state, content._replace(valid_to=day), at)))
     version = state.version + 1
     content = content._replace(valid_to=day)
     after = state._replace(version=version, head=version, life="ended", at=at, content=content)
@@ -91,17 +114,11 @@ def _annul(state: KeyState, content: Content, at: datetime) -> Outcome:
     return [annulment(version, state.head)], after
 
 
-def _annul_and_end_former(state: KeyState, content: Content, at: datetime, day: date) -> Outcome:
-    """Annul the present period, because it does not begin before `day`. The last former period that begins before `day`
-    ends on `day` instead of on the first day of the annulled period. Later former periods are annulled."""
-    drafts, after = _annul(state, content, at)
-    version, former = after.version, list(after.former)
-    while former:
-        last = former.pop()
-        version += 1
-        if last.valid_from is None or last.valid_from < day:
-            drafts.append(ending(version, last.head, day))
-            former.append(Period(version, last.valid_from))
-            break
-        drafts.append(annulment(version, last.head))
-    return drafts, after._replace(version=version, former=tuple(former))
+def _with_stated_end(drafts: list[Draft], after: KeyState) -> Outcome:
+    """The outcome; the end of the last former period is now a stated one, because no later period is left.
+
+    So it stays if the row comes back."""
+    former = after.former
+    if former:
+        former = (*former[:-1], former[-1]._replace(stated_to=former[-1].valid_to))
+    return drafts, after._replace(former=former)

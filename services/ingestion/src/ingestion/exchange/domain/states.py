@@ -41,10 +41,15 @@ class Change(NamedTuple):
 
 
 class Period(NamedTuple):
-    """A former period of a key. `head`: version of its last event."""
+    """A former period of a key. `head`: version of its last event.
+
+    `valid_to`: its end in the events. `stated_to`: the end that the row or its deletion stated; None if the period ends
+    because the next one begins. Older stored states have neither: an end that is not known is never moved."""
 
     head: int
     valid_from: date | None
+    valid_to: date | None = None
+    stated_to: date | None = None
 
 
 FormerPeriods = tuple[Period, ...]
