@@ -35,6 +35,25 @@ async def test_a_person_is_seen_masked_with_the_facts_of_the_day(known, admin):
     assert (await admin.get(f"/v1/persons/{person_id}?known_at=2026-01-01T00:00:00")).status_code == 422
 
 
+async def test_a_person_is_dead_from_the_day_of_death_on_and_alive_on_the_days_before(known, people, push, admin):
+    number, person_id = known
+    value = {"evidence": "register_cancelled"}
+    await push(people.event("death", number, value, id="died", valid_from="2026-11-10"), expect="accepted")
+    for day, life in ((9, "alive"), (10, "dead"), (20, "dead")):
+        seen = (await admin.get(f"/v1/persons/{person_id}?on=2026-11-{day:02d}")).json()
+        assert (seen["life"], seen["birth_date"]) == (life, "1940-02-29"), day
+
+
+async def test_a_suspected_death_is_shown_from_the_day_of_its_report_on(known, people, push, admin):
+    number, person_id = known
+    await push(
+        people.event("death", number, {"evidence": "cremation"}, id="ashes", valid_from="2026-11-10"), expect="accepted"
+    )
+    for day, life in ((9, "alive"), (10, "suspected_dead")):
+        seen = (await admin.get(f"/v1/persons/{person_id}?on=2026-11-{day:02d}")).json()
+        assert seen["life"] == life, day
+
+
 async def test_officers_of_hukou_and_of_residence_find_a_person_and_others_do_not(known, client_for):
     number, person_id = known
     for division, found in (("530302", True), ("140700", True), ("140702", True), ("530303", False), ("110000", False)):

@@ -53,13 +53,14 @@ async def look_up_person(body: LookupIn, caller: Officer, db: Db) -> FoundOut:
     return FoundOut(person_id=key)
 
 
-@router.get("/v1/persons/{person_id}", summary="Show a person's facts on a day")
+@router.get("/v1/persons/{person_id}", summary="Show a person on a day, with all facts")
 async def get_person(
     person_id: UUID, caller: Officer, db: Db, on: Day | None = None, known_at: Instant | None = None
 ) -> PersonOut:
-    """The state on `on` (default: today), as known at `known_at` (default: now). `facts` lists all facts, also past and
-    future ones, with those of the person's `aliases`; number and name are always those in use now. Audited, and counted
-    against the caller's read budget of the day (429, `read_budget_used`)."""
+    """Returns the person as known at `known_at` (default: now). `address` and `life` are those of the day `on`
+    (default: today); `birth_date` is that of the newest registration, as in decisions. `facts` lists all facts, also
+    past and future ones, with those of the person's `aliases`. Number and name are always those in use now. Audited,
+    and counted against the caller's read budget of the day (429, `read_budget_used`)."""
     day, key = on or clock.today(), str(person_id)
     async with db.transaction() as tx:
         known = await store.load_persons(tx.sql, [key])
@@ -137,7 +138,7 @@ async def _shown(
         name=masked.name,
         address=masked.address,
         birth_date=_birth_date(facts),
-        life=_life(facts),
+        life=_life(facts, day),
         facts=[FactOut(**views.fact_json(fact)) for fact in facts],
     )
 
@@ -169,12 +170,14 @@ async def _load_address(tx: Tx, residence_event: str) -> str | None:
 
 
 def _birth_date(facts: Sequence[Fact]) -> date | None:
+    """The birth date in the last registration. A birth date never changes, so it counts for every day."""
     registrations = [fact.value for fact in facts if isinstance(fact.value, Registration)]
     return registrations[-1].birth_date if registrations else None
 
 
-def _life(facts: Sequence[Fact]) -> str:
+def _life(facts: Sequence[Fact], day: date) -> str:
+    """Whether the person is alive on a day, by all that is known: a person is dead from the day of death on."""
     death = death_of(facts)
-    if death is None:
+    if death is None or death.on > day:
         return "alive"
     return "dead" if isinstance(death, Deceased) else "suspected_dead"

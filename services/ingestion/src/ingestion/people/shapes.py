@@ -48,7 +48,7 @@ class PersonOut(BaseModel):
     name: str | None
     address: str | None
     birth_date: date | None
-    life: str = Field(description="alive, suspected_dead or dead")
+    life: str = Field(description="alive, suspected_dead or dead, on the day `on`")
     facts: list[FactOut]
 
 
