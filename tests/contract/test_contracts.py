@@ -8,6 +8,8 @@ import jsonschema_rs
 import msgspec
 import pytest
 from common.events import all_events, decoder
+from ingestion.exchange.feeds import Feed
+from rules.form.policy import BESIDE_ITEMS, ItemPolicy
 from shouwang.contracts.compatibility import breaking_changes
 from shouwang.contracts.generate import generated
 from shouwang.contracts.schemas import event_schemas
@@ -33,6 +35,13 @@ def test_the_committed_contracts_are_those_of_the_code() -> None:
             f"{folder}/{p.name}" for p in (CONTRACTS / folder).glob("*.json") if f"{folder}/{p.name}" not in files
         ]
     assert not drifted, "run `make contracts`"
+
+
+def test_no_form_of_a_file_allows_a_line_break_after_a_code() -> None:
+    """The pattern of `msgspec` ends with an exact end of the text, the published one with `$`."""
+    _, forms = msgspec.json.schema_components([ItemPolicy, *BESIDE_ITEMS.values(), Feed])
+    assert b'$"' not in msgspec.json.encode(forms)
+    assert not [path for path in CONTRACTS.rglob("*.json") if r'\\Z"' in path.read_text()]
 
 
 @pytest.mark.parametrize("revision", ["HEAD", "HEAD~1"])

@@ -53,6 +53,19 @@ def test_every_kind_is_read_and_read_again_from_its_kept_form(one_of_each):
         Draft202012Validator(schemas[kind], validate_formats=True).validate(event)
 
 
+def test_a_name_that_ends_with_a_line_break_is_rejected_but_readable_if_an_earlier_version_accepted_it(people):
+    event = people.registration(people.number(1), id="psb-1\n", previous="psb-0\n", action="corrected")
+    clean = people.registration(people.number(1))
+    read, accepted = read_event(msgspec.json.encode(event), NOW), read_event(msgspec.json.encode(clean), NOW)
+    assert isinstance(read, Rejected)
+    assert isinstance(accepted, Pushed)
+    kept = accepted.kept.replace("张三丰".encode(), "张三丰\\n".encode())
+    assert kept != accepted.kept
+    assert reopen(kept) == accepted
+    again = reopen(kept.replace(accepted.id.encode(), accepted.id.encode() + b"\\n"))
+    assert (again.name, again.id) == ("张三丰", accepted.id + "\n")
+
+
 def test_the_published_schema_allows_any_value_where_it_is_ignored(one_of_each):
     schemas = population_schemas()
     for kind, event in one_of_each.items():

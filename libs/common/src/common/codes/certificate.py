@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 
 from common.codes.id_number import IdNumber, check
 
-PATTERN: Final = r"^([0-9]{15}|[0-9]{17}[0-9Xx])[1-7][1-4](B[0-9])?$"
+PATTERN: Final = "([0-9]{15}|[0-9]{17}[0-9Xx])[1-7][1-4](B[0-9])?"
 _PARTS: Final = re.compile(r"([0-9]{15}|[0-9]{17}[0-9X])([1-7])([1-4])(?:B[0-9])?", re.ASCII)
 
 

@@ -9,6 +9,7 @@ from msgspec import Meta
 from common.events.facts import Action, Kind
 from common.events.kinds import KINDS, WITHOUT_VALUE
 from common.events.pushed_values import VALUES, Identifier, IdText, Name, PushedStruct
+from common.patterns import published
 
 V = TypeVar("V")
 TYPE_PREFIX: Final = "cn.eldercare.population."
@@ -69,6 +70,7 @@ def _schema(kind: Kind) -> dict[str, Any]:
         [event_struct(kind)],
         ref_template="#/$defs/{name}",
     )
+    definitions = published(definitions)
     event = definitions[reference["$ref"].rpartition("/")[2]]
     event["properties"]["type"] = {"const": population_type(kind)}
     _allow_ignored_value(definitions[event["properties"]["data"]["$ref"].rpartition("/")[2]])

@@ -21,13 +21,13 @@ from common.events.facts import (
     MeritKind,
     Wish,
 )
-from common.patterns import DIVISION, ITEM, whole
+from common.patterns import DIVISION, ITEM, exact
 
 MEMBERS_MAX: Final = 50
 CONTACTS_MAX: Final = 10
 SUB_SCORES_MAX: Final = 60
 
-_ONE_LINE: Final = r"^[^\u0000-\u001f\u007f]+$"
+_ONE_LINE: Final = exact(r"[^\u0000-\u001f\u007f]+")
 Text = Annotated[str, Meta(min_length=1, max_length=200, pattern=_ONE_LINE)]
 Name = Annotated[str, Meta(min_length=1, max_length=60, pattern=_ONE_LINE)]
 Identifier = Annotated[str, Meta(min_length=1, max_length=128, pattern=_ONE_LINE)]
@@ -40,12 +40,14 @@ IdText = Annotated[
     ),
 ]
 _DIVISION: Final = "administrative division code of 6, 9 or 12 digits"
-DivisionCode = Annotated[str, Meta(min_length=6, max_length=12, pattern=whole(DIVISION), description=_DIVISION)]
+DivisionCode = Annotated[str, Meta(min_length=6, max_length=12, pattern=exact(DIVISION), description=_DIVISION)]
 Phone = Annotated[
     str,
-    Meta(max_length=24, pattern=r"^\+?[0-9][0-9 -]{3,21}[0-9]$", description="mobile or fixed, with its area code"),
+    Meta(
+        max_length=24, pattern=exact(r"\+?[0-9][0-9 -]{3,21}[0-9]"), description="mobile or fixed, with its area code"
+    ),
 ]
-ItemCode = Annotated[str, Meta(max_length=64, pattern=whole(ITEM))]
+ItemCode = Annotated[str, Meta(max_length=64, pattern=exact(ITEM))]
 
 
 class PushedStruct(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, gc=False):
@@ -84,7 +86,9 @@ class DisabilityValue(PushedStruct, frozen=True, kw_only=True):
     certificate_no: Annotated[
         str,
         Meta(
-            max_length=22, pattern=CERTIFICATE, description="an ID number of the holder, class and level (GB/T 26341)"
+            max_length=22,
+            pattern=exact(CERTIFICATE),
+            description="an ID number of the holder, class and level (GB/T 26341)",
         ),
     ]
     class_: Annotated[int, Meta(ge=1, le=7)] = msgspec.field(name="class")
@@ -118,9 +122,11 @@ class MeritValue(PushedStruct, frozen=True, kw_only=True):
 class AbilityResultValue(PushedStruct, frozen=True, kw_only=True):
     """Scale, version and code belong together: `重度失能` has three meanings in three scales."""
 
-    scale: Annotated[str, Meta(max_length=24, pattern=r"^[A-Za-z][0-9A-Za-z ./_-]*$", description="gbt42195, ltc …")]
-    scale_version: Annotated[str, Meta(max_length=12, pattern=r"^[0-9A-Za-z.-]+$", description="such as 2022")]
-    code: Annotated[str, Meta(max_length=8, pattern=r"^[0-9A-Za-z.]+$", description="the grade's code, no words")]
+    scale: Annotated[
+        str, Meta(max_length=24, pattern=exact("[A-Za-z][0-9A-Za-z ./_-]*"), description="gbt42195, ltc …")
+    ]
+    scale_version: Annotated[str, Meta(max_length=12, pattern=exact("[0-9A-Za-z.-]+"), description="such as 2022")]
+    code: Annotated[str, Meta(max_length=8, pattern=exact("[0-9A-Za-z.]+"), description="the grade's code, no words")]
     document_no: Identifier
     sub_scores: (
         Annotated[
@@ -162,7 +168,7 @@ class ApplicationValue(PushedStruct, frozen=True, kw_only=True):
 
 
 class BankAccountValue(PushedStruct, frozen=True, kw_only=True):
-    account_no: Annotated[str, Meta(max_length=34, pattern=r"^[0-9]{8,30}$", description="digits only")]
+    account_no: Annotated[str, Meta(max_length=34, pattern=exact("[0-9]{8,30}"), description="digits only")]
     bank: Text
     holder_name: Name
 

@@ -4,7 +4,7 @@ from datetime import date
 from typing import Annotated, Final, Literal
 
 from common.events.entitlement import ItemKind
-from common.patterns import ITEM, whole
+from common.patterns import ITEM, exact
 from msgspec import Meta
 
 from rules.form.cited import Citation, Status, Strict, Text
@@ -43,7 +43,7 @@ class Floor(Strict, frozen=True, kw_only=True):
 
     The list that demands it sets no standard of its own."""
 
-    item: Annotated[str, Meta(pattern=whole(ITEM))]
+    item: Annotated[str, Meta(pattern=exact(ITEM))]
     kind: ItemKind
     follows: Literal["hukou", "residence"]
     valid_from: date
@@ -62,7 +62,7 @@ class Deviation(Strict, frozen=True, kw_only=True):
     it. `signer`: the person who answers for it. An unsigned deviation (`is_example`) counts in a demonstration only.
     """
 
-    item: Annotated[str, Meta(pattern=whole(ITEM))]
+    item: Annotated[str, Meta(pattern=exact(ITEM))]
     narrows: Annotated[tuple[Narrowing, ...], Meta(min_length=1)]
     people: Condition | None = None
     clause: Text

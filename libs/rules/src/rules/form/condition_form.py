@@ -4,12 +4,12 @@ from collections.abc import Iterator
 from typing import Annotated, Final, Literal
 
 from common.events.facts import Benefit, LivingTag, LowIncomeCategory, MeritKind
-from common.patterns import DIVISION, ITEM, whole
+from common.patterns import DIVISION, ITEM, exact
 from msgspec import Meta
 
 from rules.form.cited import Strict
 
-Area = Annotated[str, Meta(pattern=whole(DIVISION))]
+Area = Annotated[str, Meta(pattern=exact(DIVISION))]
 Age = Annotated[int, Meta(ge=0, le=130)]
 AbilityLevel = Annotated[int, Meta(ge=0, le=4)]
 Fen = Annotated[int, Meta(ge=0, le=10_000_000)]
@@ -45,7 +45,7 @@ class Condition(Strict, frozen=True, kw_only=True):
     special_family: tuple[Literal["dead", "disabled"], ...] | None = None
     merit_in: tuple[MeritKind, ...] | None = None
     benefit_elsewhere_in: tuple[Benefit, ...] | None = None
-    applied: Annotated[tuple[Annotated[str, Meta(pattern=whole(ITEM))], ...], Meta(max_length=5)] | None = None
+    applied: Annotated[tuple[Annotated[str, Meta(pattern=exact(ITEM))], ...], Meta(max_length=5)] | None = None
     absent_means: Literal["not_met", "unknown"] | None = None
 
     def __post_init__(self) -> None:

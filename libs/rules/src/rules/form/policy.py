@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 import yaml
 from common.events.entitlement import ItemKind, MonthRule, PayTerms
-from common.patterns import DIVISION, ITEM, whole
+from common.patterns import DIVISION, ITEM, exact, published
 from common.words_zh import ITEMS
 from msgspec import Meta
 
@@ -112,7 +112,7 @@ class Pay(Strict, frozen=True, kw_only=True):
 class Tier(Strict, frozen=True, kw_only=True):
     """How often a person is visited. The first tier whose condition holds counts; the last tier has none."""
 
-    tier: Annotated[str, Meta(pattern=r"^[A-Z]$")]
+    tier: Annotated[str, Meta(pattern=exact("[A-Z]"))]
     interval_days: Annotated[int, Meta(ge=1, le=31)]  # more than a month would miss a calendar month
     mode: Literal["in_person", "in_person_or_call", "any"]
     status: Status
@@ -163,7 +163,7 @@ class Version(Strict, frozen=True, kw_only=True):
 class ItemPolicy(Strict, frozen=True, kw_only=True):
     """One item of one area. `follows`: whether the list of the hukou or of the residence counts for a person."""
 
-    item: Annotated[str, Meta(pattern=whole(ITEM))]
+    item: Annotated[str, Meta(pattern=exact(ITEM))]
     title: Text
     kind: ItemKind
     follows: Follows
@@ -281,7 +281,7 @@ def to_event_dict(policy_list: PolicyList) -> dict[str, Any]:
 def policy_schema() -> dict[str, Any]:
     """Return the JSON Schema 2020-12 of a file in `contracts/policy/<area>` (`contracts/policy/schema.json`)."""
     forms, named = msgspec.json.schema_components([ItemPolicy, *BESIDE_ITEMS.values()], ref_template="#/$defs/{name}")
-    schema: dict[str, Any] = msgspec.json.decode(msgspec.json.encode({"anyOf": list(forms), "$defs": named}))
+    schema: dict[str, Any] = published({"anyOf": forms, "$defs": named})
     schema["$schema"] = "https://json-schema.org/draft/2020-12/schema"
     schema["title"] = "Service item of one area, or what its list says beside the items"
     condition = schema["$defs"]["Condition"]

@@ -12,18 +12,19 @@ import msgspec
 import yaml
 from common.errors import Malformed
 from common.events.kinds import ONE_DAY_KINDS
+from common.patterns import SOURCE, exact
 from msgspec import Meta
 from shell.settings import repository_root
 
 from ingestion.exchange.domain.states import EndMeaning, RowRules, UpdateMeaning
 from ingestion.files.domain.dates import reads_dates
 from ingestion.files.mapping import Given, Mapping, pointer_in, resolve
-from ingestion.register.sources import URN_PATTERN, registered
+from ingestion.register.sources import registered
 from ingestion.settings import FeedSettings, feed_url
 
-Name = Annotated[str, Meta(pattern="^[a-z][a-z0-9_]{1,39}$")]
+Name = Annotated[str, Meta(pattern=exact("[a-z][a-z0-9_]{1,39}"))]
 Column = Annotated[str, Meta(min_length=1, max_length=128)]
-Variable = Annotated[str, Meta(pattern="^SHOUWANG_FEED_URL_[A-Z0-9_]{1,40}$")]
+Variable = Annotated[str, Meta(pattern=exact("SHOUWANG_FEED_URL_[A-Z0-9_]{1,40}"))]
 FILE_BYTES_MAX: Final = 64 * 1024
 SET_BY_CONNECTOR: Final = ("id", "action", "previous_event_id")
 _ONLY_FOR_FILES: Final = ("sheet", "encoding", "delimiter", "time")
@@ -66,7 +67,7 @@ class Feed(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     feed: Name
     title: Annotated[str, Meta(min_length=1, max_length=100)]
     status: Literal["example", "in_use"]
-    source: Annotated[str, Meta(max_length=128, pattern=URN_PATTERN)]
+    source: Annotated[str, Meta(max_length=128, pattern=exact(SOURCE))]
     kind: Annotated[str, Meta(max_length=40)]
     url_env: Variable
     schema: Column | None = None

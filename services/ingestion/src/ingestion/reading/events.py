@@ -206,9 +206,30 @@ def _digest_of_account(number: str) -> str:
 
 def reopen(kept: bytes) -> Pushed:
     """Read an event that was accepted before, from its opened sealed form."""
-    event = _events[_type_of.decode(kept).type].decode(kept)
+    decoder = _events[_type_of.decode(kept).type]
+    try:
+        event = decoder.decode(kept)
+    except msgspec.ValidationError:
+        event = _decode_old(decoder, kept)
     number = check(event.data.person.id_number, None).number  # type: ignore[union-attr]
     return _pushed(KIND_OF_TYPE[event.type], registered()[event.source], event, number, None)
+
+
+def _decode_old(decoder: msgspec.json.Decoder[PopulationEvent[Any]], kept: bytes) -> PopulationEvent[Any]:
+    """Decode an event that an earlier version accepted although texts end with a line break. Only its ids keep that."""
+    stored = msgspec.json.decode(kept)
+    event = decoder.decode(_encode(_without_final_breaks(stored)))
+    data = replace(event.data, previous_event_id=stored["data"].get("previous_event_id"))
+    return replace(event, id=stored["id"], data=data)
+
+
+def _without_final_breaks(value: Any) -> Any:
+    """A JSON value in which no text ends with a line break."""
+    if isinstance(value, dict):
+        return {key: _without_final_breaks(part) for key, part in value.items()}
+    if isinstance(value, list):
+        return [_without_final_breaks(part) for part in value]
+    return value.removesuffix("\n") if isinstance(value, str) else value
 
 
 def reject_unread(body: bytes, code: str, sender: str) -> Rejected:

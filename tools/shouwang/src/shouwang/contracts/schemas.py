@@ -8,6 +8,7 @@ import msgspec
 from common.events import all_events
 from common.events.base import Event
 from common.events.population import population_schemas
+from common.patterns import published
 from rules.form.policy import policy_schema
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -35,7 +36,7 @@ def policy_file_schema() -> dict[str, Any]:
 def feed_schema() -> dict[str, Any]:
     """The schema of the files in contracts/tables."""
     feed = importlib.import_module("ingestion.exchange.feeds").Feed
-    return {"$schema": DIALECT, "title": "Feed", **msgspec.json.schema(feed)}
+    return {"$schema": DIALECT, "title": "Feed", **published(msgspec.json.schema(feed))}
 
 
 _STRINGS = {
