@@ -56,6 +56,17 @@ def test_a_renumbered_county_has_one_successor_and_lies_within_it(old: str, new:
     assert divisions.within(old, new)
 
 
+def test_a_code_has_no_successor_on_a_day_before_it_is_in_force() -> None:
+    assert divisions.successor("110118", date(2000, 1, 1)) is None
+    assert divisions.successor("110228", date(2000, 1, 1)) == "110228"
+    assert divisions.successor("142321", date(1980, 1, 1)) == "142321"
+
+
+def test_a_town_code_of_a_city_lies_in_that_city_so_that_nobody_is_missed() -> None:
+    assert divisions.known("530300001", TODAY)
+    assert divisions.ancestors("530300001") == ("530300", "530000", "000000")
+
+
 def test_in_the_year_of_a_renumbering_both_codes_hold() -> None:
     assert divisions.known("140726", date(2019, 9, 1))
     assert divisions.known("140703", date(2019, 9, 1))

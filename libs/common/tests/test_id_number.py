@@ -122,7 +122,7 @@ def test_those_with_a_residence_permit_have_no_hukou() -> None:
     assert not any(id_number.has_hukou(number) for number in [*permits, "USA110150101011"])
 
 
-@pytest.mark.parametrize("area", ["140799", "140704", "770101"])
+@pytest.mark.parametrize("area", ["140799", "140704", "770101", "530371", "140971"])
 def test_an_unknown_area_is_a_warning_and_never_a_refusal(area: str) -> None:
     assert accepted(id_number.make(area, date(1950, 5, 5), 1)).warnings == (IdCode.AREA_UNKNOWN,)
 

@@ -76,7 +76,8 @@ _COVERED = frozenset(code[:4] for code in _BY_CODE if len(code) == COUNTY_DIGITS
 def get(code: str, on: date | None = None) -> Division | None:
     """The division that `code` names on a day (without a day: its latest period); None when unknown.
 
-    Unlisted codes of towns and villages get the name and the period of their county.
+    An unlisted town or village gets the name and the period of the nearest listed area above: its town, else its
+    county. If its first six digits are those of a city or a province, it lies directly in that area.
     """
     periods = _BY_CODE.get(code)
     if periods is None:
@@ -87,7 +88,11 @@ def get(code: str, on: date | None = None) -> Division | None:
 
 
 def _by_structure(code: str, on: date | None) -> Division | None:
-    """The division of an unlisted town or village, derived from its county; None for any other code."""
+    """The division of an unlisted town or village, with the name and the period of the nearest listed area above; None
+    for any other code.
+
+    The area above may also be a city or a province. Such a code is accepted: the person is then served by that area.
+    """
     upper = _structural_parent(code)
     above = get(upper, on) if upper else None
     return above and above._replace(code=code, parent=upper, kind="nbs", becomes=None)
@@ -140,28 +145,29 @@ def within(code: str, ancestor: str) -> bool:
 
 
 def children(code: str) -> tuple[str, ...]:
-    """The listed areas directly below a code whose period has no end. Unlisted towns and villages are not included."""
+    """The areas directly below a code that are listed and still in force. Unlisted towns and villages are not
+    included."""
     return _CHILDREN.get(code, ())
 
 
 def successor(code: str, on: date) -> str | None:
-    """The code in force on a day for the place that `code` names; None when unknown or without a successor.
+    """The code in force on a day for the place that `code` names. A code in force is its own successor.
 
-    A code in force is its own successor. Towns of a renumbered county have none, because their new suffix is not known.
+    None if the code is unknown, not yet in force, or abolished without a successor. Towns of a renumbered county have
+    none, because their new suffix is not known.
     """
-    seen = code
-    division = get(seen)
-    while division and division.valid_to is not None and division.valid_to <= on:
-        if division.becomes is None:
-            return None
+    division = get(code, on) or get(code)
+    while division and division.becomes and not division.in_force(on):
         division = get(division.becomes)
-    return division.code if division else None
+    return division.code if division and division.in_force(on) else None
 
 
 def id_area_plausible(area: str) -> bool:
-    """Whether the first six digits of an ID number can be a place. In completely listed cities it must be a code
-    that was ever in force; elsewhere the province is enough."""
-    return area in _BY_CODE or (area[:2] in _PROVINCES and area[:4] not in _COVERED)
+    """Whether the first six digits of an ID number can be a place. In completely listed cities it must be a code of
+    GB/T 2260 that was ever in force; elsewhere the province is enough. A number with another area is valid, too."""
+    if area in _BY_CODE:
+        return any(division.kind == "gb2260" for division in _BY_CODE[area])
+    return area[:2] in _PROVINCES and area[:4] not in _COVERED
 
 
 def every() -> tuple[Division, ...]:
