@@ -8,7 +8,6 @@ import os
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
-from time import monotonic
 from types import TracebackType
 from typing import Any, Self
 
@@ -66,18 +65,23 @@ class RetryingClient:
     async def request(
         self, method: str, service: str, path: str, role: str = "admin", **arguments: Any
     ) -> httpx.Response:
-        """Send a request until the status is neither 429 nor 503; returns that answer. Raises TimeoutError."""
+        """Send a request until the status is neither 429 nor 503; returns that answer. Raises TimeoutError, also in the
+        middle of an attempt."""
         headers = {"authorization": f"Bearer {self._tokens[role]}", **arguments.pop("headers", {})}
-        deadline, failure = monotonic() + self.seconds, ""
-        while monotonic() < deadline:
-            url = f"{self.stores.service_url(service)}{path}"
-            answer = await self._try(method, url, headers=headers, **arguments)
-            if isinstance(answer, httpx.Response):
-                return answer
-            failure = answer
-            self.repeated += 1
-            await asyncio.sleep(RETRY_AFTER_SECONDS)
-        raise TimeoutError(f"{service} did not answer {method} {path} within {self.seconds:.0f} s: {failure}")
+        failure = "no answer"
+        try:
+            async with asyncio.timeout(self.seconds):
+                while True:
+                    url = f"{self.stores.service_url(service)}{path}"
+                    answer = await self._try(method, url, headers=headers, **arguments)
+                    if isinstance(answer, httpx.Response):
+                        return answer
+                    failure = answer
+                    self.repeated += 1
+                    await asyncio.sleep(RETRY_AFTER_SECONDS)
+        except TimeoutError:
+            problem = f"{service} did not answer {method} {path} within {self.seconds:g} s: {failure}"
+            raise TimeoutError(problem) from None
 
     async def _try(self, method: str, url: str, **arguments: Any) -> httpx.Response | str:
         """Send a request once; returns the answer, or the reason for a retry as text."""
