@@ -201,6 +201,7 @@ async def test_no_decision_outside_the_band_is_ever_emitted(
             break
         await driver.clear_outbox()
     assert len(emitted) == 3
+    assert [event.people for event in halted_now] == [3]  # those whom the list has decided, before all are decided
 
 
 async def test_one_approver_halts_a_list_and_its_people_are_decided_again(

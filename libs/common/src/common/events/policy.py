@@ -25,7 +25,10 @@ class PolicyVersionPublished(Event, frozen=True, kw_only=True, omit_defaults=Tru
 
 
 class _Review(Event, frozen=True, kw_only=True, omit_defaults=True):
-    """A step of a list before it is in force. Figures are sums over all people of the area, never over fewer."""
+    """A step of the review of a list, or its halt.
+
+    Figures of a simulation are sums over all people of the area, never over fewer. Those of a halt cover the people
+    decided so far."""
 
     topic: ClassVar[str] = "policy.review"
 
@@ -70,8 +73,9 @@ class PolicyVersionHalted(_Review, frozen=True, kw_only=True):
     """The list is not in force any more. `back_to` is in force again, and people decided by the halted list are decided
     again.
 
-    `by`: `band` (its effect differs too much from the simulation) or `approver`. `people`: those decided by it so far;
-    `people_changed`: those of them with a change. Fen are sums over the simulated months."""
+    `by`: `band` (its effect differs too much from the simulation) or `approver`. `people`: those decided by it so far.
+    `people_changed`: people with a change, with those of the step that a `band` halt did not store. Fen are sums over
+    the simulated months."""
 
     back_to: str
     by: Literal["band", "approver"]

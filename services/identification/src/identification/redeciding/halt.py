@@ -20,7 +20,7 @@ from identification.lists.in_force import publish
 from identification.lists.store import policies, publications
 from identification.lists.store.publications import Publication
 from identification.redeciding.drift import LeftBand
-from identification.redeciding.store import watches
+from identification.redeciding.store import parts, watches
 
 log = logging.getLogger(__name__)
 
@@ -57,14 +57,17 @@ async def halt(tx: Tx, version: str, reason: HaltReason, now: datetime) -> None:
     if publication is None:
         raise Conflict("this list is not in force", code="not_running")
     before = await _list_before(tx, publication, now)
+    progress = await parts.load_progress(tx.sql, version)
+    assert progress is not None
     await publications.halt_publication(tx, publication.seq, at=now, by=reason.by, reason=reason.text)
     await policies.mark_published(tx, before.version)  # it may have been proposed again meanwhile
     await publish(tx, before.content, before.version, now=now, published_by=reason.by, approved_by=before.approved_by)
     live = reason.live or (await watches.sum_steps(tx.sql, publication.seq)).live
-    _emit(tx, publication, before, reason, live)
+    _emit(tx, publication, before, reason, live, people=progress.people)
 
 
-def _emit(tx: Tx, publication: Publication, before: _Before, reason: HaltReason, live: Figures) -> None:
+def _emit(tx: Tx, publication: Publication, before: _Before, reason: HaltReason, live: Figures, *, people: int) -> None:
+    """Emit the halt. `people`: the number of people whom the list has decided."""
     area, version = publication.jurisdiction, publication.version
     event = PolicyVersionHalted(
         jurisdiction=area,
@@ -72,7 +75,7 @@ def _emit(tx: Tx, publication: Publication, before: _Before, reason: HaltReason,
         back_to=before.version,
         by=reason.kind,
         reason=reason.text,
-        people=publication.people,
+        people=people,
         **live._asdict(),
     )
     tx.emit(event, division=area)
