@@ -1,4 +1,4 @@
-"""Kafka clients of the driver, and the topics and partitions of a broker."""
+"""Kafka clients of the driver, which is the measuring process, and the topics and partitions of a broker."""
 
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager

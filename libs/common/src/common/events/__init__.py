@@ -1,4 +1,5 @@
-"""All events of the platform. The wire type of an event is `cn.eldercare.<owner>.v1.<ClassName>`."""
+"""All events on internal topics. The wire type of an event is `cn.eldercare.<owner>.v1.<ClassName>`; the owner is the
+first part of its topic."""
 
 from common.events.ability import (
     AbilitiesDetermined,

@@ -1,7 +1,8 @@
 """Find move gaps: months that no area pays, because a person moved and the lists of two areas do not meet.
 
-`rules.money.due` pays no month twice and adds no month. So a month that neither list pays is silently absent. The
-lists cause the gap, not the person. Officials of both areas must solve it.
+A run (`rules.money.runs`) is an unbroken time in which one area pays one item. `rules.money.due` pays no month twice
+and adds no month. So a month that neither list pays is silently absent. The lists cause the gap, not the person.
+Officials of both areas must solve it.
 """
 
 from collections.abc import Sequence
@@ -81,7 +82,8 @@ def _moves(facts: Sequence[Fact]) -> dict[date, list[_Move]]:
 
 
 def _moves_out(run: Run, moves: dict[date, list[_Move]]) -> list[_Move]:
-    """Return the moves that leave the area of a run on the day on which the run ends."""
+    """Return the moves to a place outside the area of a run, on the day on which the run ends. The place before may
+    also lie outside it."""
     on_that_day = moves.get(run.end_on, []) if run.end_on else []
     return [move for move in on_that_day if not divisions.within(move.to, run.jurisdiction)]
 

@@ -12,9 +12,10 @@ _Bytes = bytes  # where a column of the same class is called `bytes`
 class ImportRow(SQLModel, table=True):
     """An imported file and its progress.
 
-    `rows_read` is the checkpoint: it moves in the transaction that records the rows. `spool`: the file's encrypted
-    bytes on disk. `owner`: the area whose officers may see the rejected rows. `headers`: the column names, encrypted.
-    `deaths`: the number of consecutive steps that began and never ended."""
+    `rows_read` is the checkpoint: it moves in the transaction that records the rows. `spool`: the name of the encrypted
+    file on disk. `owner`: the area whose officers may see the rejected rows. `headers`: the column names, encrypted.
+    `deaths`: how many times in a row the process ended while the job worked on this import. A step counts as one until
+    it has ended."""
 
     __tablename__ = "imports"
     __table_args__ = (

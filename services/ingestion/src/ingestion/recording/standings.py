@@ -111,7 +111,8 @@ def _wanted(work: Work, outcome: Outcome, statement: Statement) -> Standing | No
 
 
 def _keeps_its_standing(work: Work, outcome: Outcome, statement: Statement) -> bool:
-    """Whether no verdict applies: the statement is a copy for a household, the platform's own, or discarded."""
+    """Whether no verdict changes the standing: the statement is about a household or a copy from its household, the
+    platform itself made it, or officers have discarded it."""
     if not is_of_source(statement) or _is_own(outcome, statement):
         return True
     return _is_discarded(work, statement)

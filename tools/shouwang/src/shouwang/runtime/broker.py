@@ -1,4 +1,7 @@
-"""Chooses the broker of a home: Kafka from its jars, else Kafka in Docker. Without both, an error names the ways."""
+"""Chooses the broker of a home: Kafka from its jars, else Kafka in Docker.
+
+Without both, an error names the ways to get a broker.
+"""
 
 from __future__ import annotations
 
@@ -47,7 +50,7 @@ class Broker(Protocol):
 
 
 def choose(home: Path, ports: Ports, log: Path, pid_file: Path) -> Broker:
-    """Return the broker of a home, not started. Raises LocalProblem when this machine has no way to run one."""
+    """Return the broker of a home, without starting it. Raises LocalProblem if this machine has no way to run one."""
     problem = None if processes.living_pid(pid_file) else java.java_problem()
     if problem is None:
         return Kafka(
