@@ -2,12 +2,13 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from datetime import date
+from datetime import date, timedelta
 from typing import Any
 
 import pytest
 from common.events import EntitlementEnded, EntitlementsDecided, EntitlementStarted
 from identification.lists.seed_lists import seed
+from shell import clock
 from shell.settings import repository_root
 from shell.store.database import Database
 from shell.testing import migrated_database
@@ -114,3 +115,20 @@ async def test_one_key_is_one_choice_and_another_choice_with_it_is_rejected(
     assert (other.status_code, other.json()["code"]) == (409, "idempotency_key_reused")
     choices = await database.pool.fetchval("SELECT choices FROM persons WHERE person_id = $1", poor.person_id)
     assert choices.count(b"choice_id") == 1
+
+
+async def test_a_person_who_returns_to_the_first_choice_on_the_same_day_gets_it(
+    client: Any, bearer: Any, poor: Any
+) -> None:
+    """The last request repeats the one before it, and makes no further choice."""
+    path, mine = f"/v1/persons/{poor.person_id}/choices", bearer("resident", None, subject=poor.person_id)
+    made = []
+    for item in (LIVING, CARE, LIVING, LIVING):
+        answer = await client.post(path, json={"item": item}, headers=mine)
+        assert answer.status_code == 201, answer.text
+        made.append(answer.json()["choice_id"])
+        clock.advance(timedelta(minutes=1))
+    after = await states(client, bearer, poor.person_id, "2026-11-20")
+    assert (after[CARE], after[LIVING]) == (("suppressed", LIVING), ("granted", None))
+    assert made[2] == made[3]
+    assert len(set(made)) == 3

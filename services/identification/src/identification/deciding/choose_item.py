@@ -1,6 +1,7 @@
 """POST /v1/persons/{person_id}/choices: a person chooses one of the items that exclude each other."""
 
 import datetime as dt
+from collections.abc import Sequence
 from typing import Annotated
 from uuid import UUID
 
@@ -54,24 +55,32 @@ async def choose_item(
     creation: Creates,
 ) -> ChoiceOut:
     """Stores the choice as an input and decides the person at once. Requests with one `Idempotency-Key` make one
-    choice."""
+    choice. Without a key, a request equal to the person's last choice makes no second one."""
     now, key = clock.now(), str(person_id)
     chosen_on = body.chosen_on or calendar.civil_date(now)
-    choice_id = creation.id_for("choice", caller, key, otherwise=f"{body.item}/{chosen_on}")
     async with db.transaction() as tx:
         list_set = await share_set_in_force(tx)
         await creation.claim(tx, caller, body)
         person = need_person(caller, key, (await store.lock_people(tx, [key])).get(key))
-        choice = _known(person, choice_id)
+        choices = choices_of(person)
+        choice_id = creation.id_for("choice", caller, key, otherwise=f"{body.item}/{chosen_on}/{len(choices)}")
+        wanted = Choice(choice_id=choice_id, item=body.item, chosen_on=chosen_on, recorded_at=now)
+        choice = _made_before(choices, wanted, has_key=creation.key is not None)
         if choice is None:
-            choice = Choice(choice_id=choice_id, item=body.item, chosen_on=chosen_on, recorded_at=now)
-            person = await _save(tx, person, choice, list_set)
-        await creation.created(tx, caller, choice_id)
+            choice, person = wanted, await _save(tx, person, wanted, list_set)
+        await creation.created(tx, caller, choice.choice_id)
     return _shown(choice, person)
 
 
-def _known(person: Person, choice_id: str) -> Choice | None:
-    return next((choice for choice in choices_of(person) if choice.choice_id == choice_id), None)
+def _made_before(choices: Sequence[Choice], wanted: Choice, *, has_key: bool) -> Choice | None:
+    """Return the stored choice that a request repeats; None: the request makes a new choice.
+
+    Without a key only the last choice can be repeated. A person may return to an earlier one on the same day.
+    """
+    if has_key:
+        return next((choice for choice in choices if choice.choice_id == wanted.choice_id), None)
+    last = choices[-1] if choices else None
+    return last if last and (last.item, last.chosen_on) == (wanted.item, wanted.chosen_on) else None
 
 
 async def _save(tx: Tx, person: Person, choice: Choice, list_set: ListSet) -> Person:
