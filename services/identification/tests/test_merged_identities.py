@@ -66,6 +66,20 @@ async def test_an_ability_result_of_the_other_identity_counts_in_any_order_of_ar
     await is_sound(database)
 
 
+async def test_the_explanation_of_the_survivor_uses_every_input_of_the_decision(
+    driver: Driver, elder: Any, of_item: Any, client: httpx.AsyncClient, bearer: Any
+) -> None:
+    """The newest input is an ability result of the other identity."""
+    stays, goes = elder(), elder()
+    goes.say("low_income", category="dibao")
+    await driver.deliver(stays.united(goes), goes.merged(stays))
+    await driver.deliver(goes.assessed(2, date(2026, 1, 1), version=2))
+    decided = of_item((await heads(driver))[stays.person_id], "nursing_subsidy")[-1]
+    path = f"/v1/persons/{stays.person_id}/explanations"
+    asked = await client.get(path, params={"item": "nursing_subsidy"}, headers=bearer())
+    assert decided.state == asked.json()["outcome"] == "granted"
+
+
 @pytest.mark.parametrize("survivor_first", [True, False])
 async def test_an_item_that_continues_under_the_survivor_names_the_alias_on_both_edges(
     driver: Driver, elder: Any, survivor_first: bool

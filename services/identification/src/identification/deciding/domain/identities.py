@@ -61,9 +61,16 @@ def _merge(case: Case, rows: Mapping[str, Person], stored: Mapping[str, Person],
         return case
     others = _others(inputs.facts.identities, rows)
     if others != case.person.others:
-        case = case._replace(person=case.person._replace(others=others))
+        case = case._replace(person=_with_others(case.person, others))
     joined = _joined(case.person, inputs.facts.identities[-1], stored, lists, today)
     return case._replace(joined=joined) if any(joined.values()) else case
+
+
+def _with_others(person: Person, others: bytes | None) -> Person:
+    """Return the person with other inputs of merged identities. The newest of them may be the newest input of all."""
+    person = person._replace(others=others)
+    inputs = inputs_of(person)
+    return person._replace(recorded_at=max(person.recorded_at, inputs.recorded_at())) if inputs else person
 
 
 def _joined(
