@@ -129,6 +129,28 @@ async def test_the_chunk_of_a_killed_worker_runs_again(
     assert (found["state"], found["people"], found["result"]["people_changed"]) == ("complete", 9, 9)
 
 
+@pytest.mark.parametrize("workers", ["0", "2"])
+async def test_a_simulation_that_cannot_be_computed_ends_and_the_next_one_runs(
+    client: Any, bearer: Any, driver: Driver, elder: Any, raised: Any, monkeypatch: pytest.MonkeyPatch, workers: str
+) -> None:
+    monkeypatch.setenv("SHOUWANG_SIMULATION_WORKERS", workers)
+    await driver.deliver(*(elder().facts() for _ in range(3)))
+    first = (await requested(client, bearer, list=raised)).json()["simulation_id"]
+    facts = await driver.database.pool.fetch("SELECT person_id, facts FROM persons LIMIT 1")
+    await driver.database.pool.execute("UPDATE persons SET facts = '{' WHERE person_id = $1", facts[0][0])
+    try:
+        for _ in range(3):
+            await run_simulations(driver.database)
+        assert (await shown(client, bearer, first))["state"] == "failed"
+        await driver.database.pool.execute("UPDATE persons SET facts = $2 WHERE person_id = $1", *facts[0])
+        second = (await requested(client, bearer, list=raised)).json()["simulation_id"]
+        for _ in range(3):
+            await run_simulations(driver.database)
+    finally:
+        dismiss_workers()
+    assert (await shown(client, bearer, second))["state"] == "complete"
+
+
 async def test_a_chunk_that_two_processes_run_counts_once(
     client: Any, bearer: Any, driver: Driver, elder: Any, raised: Any
 ) -> None:

@@ -76,7 +76,8 @@ async def _answers(
     """
     if not workers_max():
         for n in chunks[:1]:
-            yield {n: await answer_chunk(database, simulation_id, n)}
+            (answer,) = await asyncio.gather(answer_chunk(database, simulation_id, n), return_exceptions=True)
+            yield {n: answer}
         return
     futures = {n: asyncio.ensure_future(in_worker(simulate_chunk, database.url, simulation_id, n)) for n in chunks}
     try:
