@@ -113,3 +113,16 @@ def test_a_rule_about_a_benefit_of_another_office_names_the_benefit() -> None:
         "新增项目之间的规则：有工伤保险生活护理费的不享受护理补贴，自2024-01-01起",
         "新增项目之间的规则：护理补贴、工伤保险生活护理费就高享受其一，自2024-01-01起",
     ]
+
+
+def test_a_new_order_of_the_rules_counts_from_their_first_day_although_a_later_rule_is_added() -> None:
+    citation = {"title": "清单", "issuer": "民政局", "date": "2024-01-01", "locator": "第1条"}
+    common = {"status": "documented", "citation": citation, "mode": "higher_of"}
+    first = common | {"valid_from": "2024-01-01", "items": ["nursing_subsidy", "care_voucher"]}
+    second = common | {"valid_from": "2024-06-01", "items": ["longevity_allowance", "home_adaptation"]}
+    later = common | {"valid_from": "2027-01-01", "items": ["health_management", "family_care_support"]}
+    before, after = (
+        msgspec.convert({"jurisdiction": "530302", "exclusions": rules}, PolicyList)
+        for rules in ([first, second], [second, first, later])
+    )
+    assert first_day_changed(before, after) == date(2024, 1, 1)

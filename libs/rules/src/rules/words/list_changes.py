@@ -157,8 +157,9 @@ def _rules(was: tuple[Exclusion, ...], now: tuple[Exclusion, ...]) -> Iterator[L
         for rule in rules:
             if rule not in others:
                 yield ListChange(item=None, on=rule.valid_from, text=f"{verb}项目之间的规则：{_rule_text(rule)}")
-    if was != now and len(was) == len(now) and all(rule in now for rule in was):
-        first = min(rule.valid_from for rule in was)
+    kept = [rule for rule in was if rule in now]
+    if kept != [rule for rule in now if rule in was]:
+        first = min(rule.valid_from for rule in kept)
         yield ListChange(item=None, on=first, text="项目之间的规则次序有改动")
 
 
