@@ -479,6 +479,14 @@ def test_the_citation_behind_an_entitlement_is_found_by_its_policy() -> None:
     assert policy_ref(LISTS, "000000/dibao@2024-01-01") is None
 
 
+def test_the_explanation_of_an_item_that_no_list_has_yet_names_the_first_day_with_it() -> None:
+    born = _elder(date(1930, 1, 1))
+    first = next(e for e in decide("p", [born], [], LISTS).entitlements if e.item == "longevity_allowance")
+    said = explain([born], [], LISTS, first.item, first.from_ - timedelta(days=1))
+    assert (said.outcome, said.given_from) == ("refused", first.from_)
+    assert explain([born], [], LISTS, first.item, first.from_).given_from is None
+
+
 @pytest.mark.parametrize("on", [day(5), day(12), day(26)])
 def test_after_a_death_the_explanation_says_so(on: date) -> None:
     gone = fact("death", Death(evidence="register_cancelled"), 4, 5, "gone")

@@ -92,9 +92,9 @@ def explain(
         return _after_death(item, on, death)
     day = _day(changes_of(facts, abilities, lists, death), lists, on)
     found = _applicable(item, day.segment)
-    if day.segment is None or found is None:
-        return _not_listed(item, day, lists)
     decision = decide("", facts, abilities, lists, choices=choices)
+    if day.segment is None or found is None:
+        return _not_listed(item, day, lists, _given_from(decision, item, on))
     answer = _answer(item, day, day.segment, lists, decision, doubt)
     situation = _with_true_age(day.segment.situation(day.key[:-1]), facts, on)
     seen = Seen(situation, day.evidence, found.unreported, day.segment.where, on, lists.coverage)
@@ -118,17 +118,20 @@ def _after_death(item: str, on: date, death: Deceased) -> Explanation:
     return Explanation(item=item, on=on, outcome="refused", sentence=sentence, conditions=(condition,))
 
 
-def _not_listed(item: str, day: _Day, lists: Lists) -> Explanation:
-    """Return the refusal of an item that no list of the person has, or that needs a hukou if the person has none."""
+def _not_listed(item: str, day: _Day, lists: Lists, given_from: date | None) -> Explanation:
+    """Return the refusal of an item that no list of the person has on that day, or that needs a hukou if the person has
+    none."""
     title = title_of(item)
     follows = {one.items[item].follows for one in lists.by_area.values() if item in one.items}
     if day.segment is None or day.segment.hukou != () or "hukou" not in follows:
         sentence = f"{day.on}，当地清单没有{title}。"
-        return Explanation(item=item, on=day.on, outcome="refused", sentence=sentence)
+        return Explanation(item=item, on=day.on, outcome="refused", sentence=sentence, given_from=given_from)
     sentence = f"{day.on}，{title}按户籍享受，本人没有户籍（持居住证件）。"
     refs = day.evidence.get(HUKOU, ())
     condition = ConditionOutcome(code="hukou_in", text="有户籍", holds=False, value=_WITHOUT_HUKOU, facts=refs)
-    return Explanation(item=item, on=day.on, outcome="refused", sentence=sentence, conditions=(condition,))
+    return Explanation(
+        item=item, on=day.on, outcome="refused", sentence=sentence, conditions=(condition,), given_from=given_from
+    )
 
 
 def _answer(item: str, day: _Day, segment: Segment, lists: Lists, decision: Decision, doubt: Doubt | None) -> _Answer:
