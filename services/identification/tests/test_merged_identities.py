@@ -1,19 +1,26 @@
 """Two identities are merged into one human, or split again: decisions, events, and earlier knowledge."""
 
+import asyncio
 from datetime import date
 from itertools import permutations
 from typing import Any
+from uuid import uuid4
 
 import httpx
 import pytest
 from common.events import EntitlementEnded, EntitlementsDecided, EntitlementStarted
+from common.message import Message
 from identification import verify
+from identification.deciding.decide_people import on_person_facts_recorded
 from identification.redeciding.redecide_people import redecide_people
 from shell import clock
 from shell.store.database import Database
 from shell.testing import Driver
 
 ITEM = "longevity_allowance"
+_WAITS = "SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted AND pid IN (" + (
+    "SELECT pid FROM pg_stat_activity WHERE datname = current_database()))"
+)
 
 
 async def heads(driver: Driver) -> dict[str, EntitlementsDecided]:
@@ -78,6 +85,26 @@ async def test_the_explanation_of_the_survivor_uses_every_input_of_the_decision(
     path = f"/v1/persons/{stays.person_id}/explanations"
     asked = await client.get(path, params={"item": "nursing_subsidy"}, headers=bearer())
     assert decided.state == asked.json()["outcome"] == "granted"
+
+
+async def test_an_ability_result_that_arrives_during_the_merge_counts_for_the_survivor(
+    driver: Driver, elder: Any, of_item: Any, database: Database
+) -> None:
+    stays, goes = elder(), elder()
+    goes.say("low_income", category="dibao")
+    await driver.deliver(stays.facts(), goes.facts())
+    events = (stays.united(goes), goes.merged(stays))
+    merge = [Message(id=str(uuid4()), data=event, correlation_id=str(uuid4())) for event in events]
+    async with database.transaction() as tx:
+        await on_person_facts_recorded(merge, tx)
+        arrives = asyncio.create_task(driver.deliver(goes.assessed(2, date(2026, 1, 1))))
+        async with asyncio.timeout(10):
+            while not await database.pool.fetchval(_WAITS):
+                await asyncio.sleep(0.01)
+    await arrives
+    found = of_item((await heads(driver))[stays.person_id], "nursing_subsidy")
+    assert found[-1].state == "granted"
+    await is_sound(database)
 
 
 @pytest.mark.parametrize("survivor_first", [True, False])

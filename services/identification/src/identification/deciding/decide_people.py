@@ -1,6 +1,6 @@
 """Handlers of new facts and new ability results: decide the persons of each batch."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
 import msgspec
@@ -43,7 +43,8 @@ async def _decide(
 
     `to_case`: makes a case from a message and the stored person, or None if the message brings nothing new. `others`:
     by person, the other identities that the message may concern. `replaces_facts`: the messages contain new facts.
-    If another batch stores a new person at the same time, the loop decides this person a second time.
+    If another batch stores a new person at the same time, the loop decides this person a second time. If another batch
+    merges a person at the same time, the loop locks the survivor, too.
     """
     list_set = await share_set_in_force(tx)
     waiting: dict[str, Message[E]] = {message.data.person_id: message for message in messages}
@@ -51,12 +52,26 @@ async def _decide(
         related: dict[str, Message[E]] = _related(waiting, others)
         person_ids = [*waiting, *(related.keys() - waiting.keys())]
         stored = await store.lock_people(tx, person_ids, without_facts=replaces_facts and not others)
+        if merged := _just_merged([stored[p] for p in waiting if p in stored], person_ids, others):
+            others = {**others, **merged}
+            continue
         cases = _cases(waiting, stored, to_case)
         if others:
             causes = {person_id: message for person_id, message in related.items() if person_id in stored}
             cases = merge_cases(cases, stored, causes, list_set.lists, clock.today())
         saved = await decide_and_save(tx, cases, list_set)
         waiting = {d.person.person_id: waiting[d.person.person_id] for d in saved.conflicts}
+
+
+def _just_merged(
+    people: Iterable[Person], locked: Collection[str], others: Mapping[str, set[str]]
+) -> dict[str, set[str]]:
+    """Return the other identities of those people whose survivor is not locked yet, with the survivor."""
+    return {
+        p.person_id: {p.merged_into, *others.get(p.person_id, ())}
+        for p in people
+        if p.merged_into is not None and p.merged_into not in locked
+    }
 
 
 def _related(waiting: Mapping[str, Message[E]], others: Mapping[str, set[str]]) -> dict[str, Message[E]]:
