@@ -32,10 +32,10 @@ class Entitlement(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True,
     """One item over one period [`from_`, `to`) under one policy version, for one person.
 
     `policy`: the policy version and item of the decision, `<jurisdiction>/<item>@<version date>`; its citation is in
-    `PolicyVersionPublished`. `facts`: event ids of the statements that the conditions read. `division`: the person's
-    place in that period, or the list's own area if it is unknown. `suppressed_by`: another item, a benefit of another
-    office, or `declined` if the person gave the item up. `reverify_months`: the age of living tags at which a visit
-    checks them.
+    `PolicyVersionPublished`. `facts`: ids of the statements, ability results and choices that decided. `division`: the
+    person's place in that period, or the list's own area if it is unknown. `suppressed_by`: another item, a benefit of
+    another office, or `declined` if the person gave the item up. `reverify_months`: the age of living tags at which a
+    visit checks them.
     """
 
     entitlement_id: str

@@ -165,8 +165,8 @@ class BankAccount(_Value, frozen=True, kw_only=True, tag="bank_account"):
 
 
 class IdentityChange(_Value, frozen=True, kw_only=True, tag="identity_change"):
-    """Two ids belong to one person. `same_as`: the other id. `new_number`: the other id's number replaces this
-    statement's number."""
+    """Two ids belong to one person. `same_as`: the other id. `new_number`: True if the other id has the new number,
+    which replaced the number of this id."""
 
     same_as: str
     new_number: bool = False
@@ -245,9 +245,10 @@ class Statement(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, g
 
 
 class Identity(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
-    """The ids of the same person, from one instant of knowledge (`recorded_at`) until that of the next entry.
+    """The other ids of a person, as known from the instant `recorded_at` until that of the next entry.
 
-    `aliases`: other ids of this person. `merged_into`: the id that answers for all of them."""
+    `aliases`: the ids for which this id answers; empty if another id answers. `merged_into`: the id that answers for
+    this one; None if it answers for itself."""
 
     recorded_at: Instant
     aliases: tuple[str, ...] = ()
@@ -258,10 +259,12 @@ class PersonFactsRecorded(Event, frozen=True, kw_only=True, omit_defaults=True):
     """All statements about one person. Within a chain they are ordered by `time`, then by the id that the source gave
     the event.
 
-    `recorded_at`: the newest `recorded_at` of the statements, or of the newest change of identity. `causes`: event ids
-    of the source events folded into this message (at most 128). `aliases` and `merged_into` are the present identity,
-    `identities` its history (empty: the person never had another id). With a history, `statements` are those of every
-    id that ever counted as this person, and `rules.facts.identity` selects those that count at an instant.
+    `recorded_at`: the instant of the newest change: a new statement, a new standing of a statement, or a change of
+    identity. `causes`: event ids of the source events folded into this message (at most 128). `aliases` and
+    `merged_into` are the present identity, `identities` its history (empty: the person never had another id).
+
+    With a history, `statements` include those of every id that was ever in `aliases`. For an id that was split off,
+    they include only those recorded before the split. `rules.facts.identity` selects those that count at an instant.
     """
 
     topic: ClassVar[str] = "ingestion.person"

@@ -66,7 +66,10 @@ def born_of(facts: Sequence[Fact]) -> Fact | None:
 def changes_of(
     facts: Sequence[Fact], abilities: Sequence[Ability], lists: Lists, death: Deceased | Suspected | None
 ) -> list[Change]:
-    """Return every change of a person's situation in the order of days. On one day an end comes before a beginning."""
+    """Return every change of a person's situation in the order of days.
+
+    If a value of a slot ends on the day on which the next one begins, the end comes first.
+    """
     changes = _fact_changes(facts, lists)
     if abilities:
         changes += _ability_changes(abilities)

@@ -1,8 +1,9 @@
 """Decide between items of which a person may have only one and must choose. Such items are rivals.
 
-An item that the person has stays. A further rival asks for a choice (`choice_required`). If the person has none of the
-rivals, all of them ask for a choice. A choice counts from its day until the chosen item ends for any reason, or until a
-later choice replaces it. A rival of the chosen item is suppressed, and comes back when the chosen item ends.
+An item that the person has stays; of several rivals, the one that the person has longest. A further rival asks for a
+choice (`choice_required`). If the person has none of the rivals, all of them ask for a choice. A choice counts from its
+day until the chosen item ends for any reason, or until a later choice replaces it. A rival of the chosen item is
+suppressed, and comes back when the chosen item ends.
 """
 
 from collections.abc import Collection, Mapping, Sequence

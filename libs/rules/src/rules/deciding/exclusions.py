@@ -143,7 +143,8 @@ def block(outcomes: Sequence[Outcome], relations: Relations) -> list[Outcome]:
 def _blockers(given: Collection[str], relations: Relations) -> Callable[[str, tuple[str, ...]], str | None]:
     """Return a function that finds the item that blocks an item (None: no item does). A blocked item blocks nothing.
 
-    The function calls itself. Its second argument has the items of the outer calls, so that a circle of rules ends.
+    The function calls itself. Its second argument has the items of the outer calls, so that it also ends if items block
+    each other.
     """
     known: dict[str, str | None] = {}
 
@@ -178,7 +179,7 @@ def beaten(outcomes: Sequence[Outcome], relations: Relations, giving: Collection
 
 
 def contested(outcomes: Sequence[Outcome], relations: Relations) -> bool:
-    """Whether the person has two items of which only one is allowed."""
+    """Whether the person has two rivals (`Relations.rivals`), so that the person may choose."""
     given = {o.item for o in outcomes if o.given}
     return any(rival in given for item in given for rival in relations.rivals.get(item, ()))
 

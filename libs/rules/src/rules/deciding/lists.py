@@ -74,7 +74,10 @@ class Lists:
         self._applicables: dict[tuple[Any, ...], Applicable] = {}
 
     def plan(self, hukou: Area | None, residence: Area | None) -> tuple[Segment, ...]:
-        """Return the segments of a hukou and a residence (None: unknown), without gaps, from the first policy date."""
+        """Return the segments of a hukou and a residence (None: unknown), without gaps.
+
+        The first begins on the first day of the lists that count there. There is none without such lists.
+        """
         found = self._plans.get((hukou, residence))
         if found is None:
             if len(self._plans) >= _PLANS_MAX:
@@ -84,7 +87,7 @@ class Lists:
         return found
 
     def segment(self, hukou: Area | None, residence: Area | None, day: date) -> Segment | None:
-        """Return the segment of two places on a day; None before the first policy date."""
+        """Return the segment of two places on a day; None if no list counts there yet."""
         return next((s for s in self.plan(hukou, residence) if s.start <= day < s.end), None)
 
     def outcomes(self, segment: Segment, key: tuple[Any, ...]) -> tuple[Outcome, ...] | None:
@@ -112,7 +115,7 @@ class Lists:
             yield Segment((start, end), places, self._applicable(hukou, residence, start, unreported), rules)
 
     def _nearest_lists(self, places: tuple[Codes | None, Codes | None]) -> list[PolicyList]:
-        """Return the lists of both places, nearest first."""
+        """Return the lists of both places, nearest first; if both places are unknown, the list of the nation."""
         chains = [[c for c in codes if c in self._named] for codes in places if codes] or [[NATION]]
         depth = {code: len(chain) - i for chain in chains for i, code in enumerate(chain)}
         nearest = sorted(depth, key=lambda code: (-depth[code], code))

@@ -6,8 +6,8 @@ circumstances gives most letters. The others are `h` (hukou), `r` (residence and
 confirmed death). `h?`, `r?`: the place is unknown on some days. `h:`: there is no hukou. The age is not in the line: a
 timeline reaches into the future, so it contains every birthday.
 
-The lines are stored. A new circumstance adds a part to new lines only. So the release that adds it must set the stored
-lines of its persons to ANYTHING, until they are decided again.
+The lines are stored. A new circumstance adds a part to new lines only. So the release that adds it sets all stored
+lines to ANYTHING. The next decision about a person writes a new line.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -29,10 +29,11 @@ _SEVERAL_MAX: Final = 8  # values of one circumstance that may hold together: ev
 
 
 class Traits(NamedTuple):
-    """A line in parts. Each part has every value that the person ever has; None means unknown on some days.
+    """A line in parts.
 
-    `residences`: (division, kind of place). `rest`: the values of each circumstance of `REST`; age and place have none.
-    `died_in`: the year after which nothing counts.
+    `hukous`, `residences` (division, kind of place): every place that the person ever has; None: unknown on some days.
+    `rest`: for each circumstance of `REST` every value that the person may have. The first is always None, for no fact.
+    Age and place have only None. `died_in`: the year after which nothing counts; None: no confirmed death.
     """
 
     hukous: tuple[str | None, ...]

@@ -21,7 +21,7 @@ _GROUP_TEXT: Final = {"all_of": "同时符合：{}", "any_of": "符合下列之�
 
 
 def fund_name(fund: str) -> str:
-    """Return the Chinese name of the fiscal level that pays."""
+    """Return the Chinese name of the fiscal level that pays, or the given text if it is no code of a level."""
     return _FUNDS.get(fund, fund)
 
 

@@ -12,7 +12,7 @@ _Report = tuple[date, str]  # day, event id
 
 
 class Deceased(NamedTuple):
-    """A confirmed death on the day `on`. `event_ids`: its reports.
+    """A confirmed death on the day `on`. `event_ids`: its reports, except those with the evidence `reported`.
 
     `contradicted_by`: event ids of signs of life after that day. The death still counts, but an official must check
     them.
@@ -35,7 +35,8 @@ def death_of(facts: Sequence[Fact]) -> Deceased | Suspected | None:
 
     The cancelled registration of the police confirms alone. Cremation and medical certificate confirm together. The day
     is that of the medical certificate if there is one, because the other two copy it from there; else that of the
-    register. A sign of life on or after the day of an unconfirmed report clears that report.
+    register. Of several, the earliest day counts. A sign of life on or after the day of an unconfirmed report clears
+    that report.
     """
     deaths = [f for f in facts if f.kind == "death"]
     if not deaths:

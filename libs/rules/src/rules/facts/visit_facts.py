@@ -1,4 +1,4 @@
-"""Select the facts that visitors need: hospital stays, incidents and living tags. They change no entitlement."""
+"""Select the facts that visitors need: hospital stays, incidents and living tags."""
 
 from collections.abc import Sequence
 from datetime import date

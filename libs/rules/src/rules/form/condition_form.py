@@ -23,8 +23,9 @@ class DisabilityTest(Strict, frozen=True, kw_only=True):
 class Condition(Strict, frozen=True, kw_only=True):
     """One test, or a group of conditions. A test with a list holds if any entry fits.
 
-    `absent_means`: the meaning of a missing fact. Without it the kind of fact decides (`common.events.kinds`). The
-    platform asks for a birth date, a place or an ability result; every other missing fact counts as not met.
+    `absent_means`: the meaning of a missing fact. Without it the kind of fact decides (`common.events.kinds`): the
+    platform asks for a birth date, a place or an ability result; every other missing fact counts as not met. Where
+    coverage is declared without this kind, its missing facts are unknown (`rules.facts.coverage`).
     `applied` holds if the person applied for any of the items and has not declined it since.
     Every test has its meaning in `rules.form.circumstances`.
     """

@@ -35,7 +35,7 @@ Follows = Literal["hukou", "residence"]
 
 
 class PolicyError(ValueError):
-    """A file that is not a valid list. The message names file, place and fault."""
+    """A file or an event that has no valid list. The message names place and fault, and the file if there is one."""
 
 
 class Band(Strict, frozen=True, kw_only=True):

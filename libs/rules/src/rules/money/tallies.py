@@ -51,8 +51,8 @@ class Group(msgspec.Struct, gc=False):
 
 
 class ItemCount(msgspec.Struct, gc=False):
-    """Persons who have an item at any time in the window, and the changes for them. `visits_before`, `visits_after`:
-    the visits that the intervals make in the window."""
+    """Numbers of persons: `have_…` those who have an item at any time in the window, the others those with this kind of
+    change. `visits_before`, `visits_after`: the visits that the intervals make in the window."""
 
     have_before: int = 0
     have_after: int = 0

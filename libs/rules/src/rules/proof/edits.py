@@ -1,10 +1,10 @@
 """Find the items and the persons for whom an edit of lists or coverage can change a decision.
 
-A life is decided step by step, from the answers of the lists for the situation of each step. So an edit can change
-a decision only if the lists before and after it answer differently in a situation of this person. Traits distinguish
-persons (`rules.deciding.traits`). The check tries every combination of a person's traits at every age, which includes
-every real situation of the person. A person whom the edit does not touch keeps the same decision. A touched person may
-also keep it.
+`decide` asks the lists for the answers in each situation of a person's life. So an edit can change a decision only if
+the lists before and after it answer differently in a situation of this person. Traits distinguish persons
+(`rules.deciding.traits`). The check tries every combination of a person's traits at every age, which includes every
+real situation of the person. A person whom the edit does not touch keeps the same decision. A touched person may also
+keep it.
 """
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence

@@ -1,9 +1,9 @@
 """Prove that a list gives every possible person on every day at least the benefits of the lists above it.
 
 The nearest list that names an item counts. No person may get less from it than without it. The proof takes no samples.
-It divides time at the days on which a version or the coverage changes. It divides persons into the cases that the
-conditions of both sides distinguish (`rules.proof.cells`). It decides one person of each case with the functions of
-`rules.deciding`.
+It divides time at the days on which a version, a rule, a deviation or the coverage changes. It divides persons into the
+cases that the conditions of both sides distinguish (`rules.proof.cells`). It decides one person of each case with the
+functions of `rules.deciding`.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -74,7 +74,7 @@ class Inclusion(msgspec.Struct, frozen=True, kw_only=True):
     """The result for one list. `above`: areas of the lists above it, nearest first. `compared`: the compared items.
 
     `narrower`: narrowings that are not allowed. `deviating`: those that a deviation allows. `undecided`: items with too
-    many cases. `idle`: deviations that no narrowing needs.
+    many cases. `idle`: deviations that no narrowing found needs.
     """
 
     child: str

@@ -129,7 +129,11 @@ class Fault(NamedTuple):
 
 
 def load_scale(path: Path) -> Scale:
-    """Read a scale from its file. Raises ValueError if its points do not add up."""
+    """Read a scale from its file. Raises ValueError if points do not add up, or if the levels leave out or repeat a
+    total.
+
+    Raises msgspec.DecodeError for a malformed file.
+    """
     scale = msgspec.yaml.decode(path.read_bytes(), type=Scale)
     for dimension in scale.dimensions:
         if sum(item.max for item in dimension.items) != dimension.max:

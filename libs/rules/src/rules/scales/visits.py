@@ -61,7 +61,8 @@ class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def load_visit_rules(path: Path) -> VisitRules:
-    """Read the rules from their file. Raises msgspec.ValidationError for a missing, unsourced or invalid value."""
+    """Read the rules from their file. Raises msgspec.ValidationError for an unknown, missing, unsourced or invalid
+    value."""
     found = msgspec.yaml.decode(path.read_bytes(), type=_File).parameters
     unsourced = [name for name, p in found.items() if p.status == "documented" and p.source is None]
     if unsourced or found.keys() - set(VisitRules.__struct_fields__):

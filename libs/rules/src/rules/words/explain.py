@@ -44,8 +44,9 @@ class PolicyRef(msgspec.Struct, frozen=True, kw_only=True):
 class Explanation(msgspec.Struct, frozen=True, kw_only=True):
     """The explanation of an item on a day.
 
-    `given_from`: if the item is not granted on that day, the first later day on which it is, if nothing else changes.
-    `remedies`: the changes after which it would be given (`rules.words.remedies`).
+    `given_from`: if the item is not granted on that day, the first later day on which it is, if nothing else changes;
+    None: never. `remedies`: of a refused or unknown item, the changes after which it would be given
+    (`rules.words.remedies`).
     """
 
     item: str

@@ -22,7 +22,7 @@ from identification.lists.store.publications import set_known_at
 class PersonView(NamedTuple):
     """A person as known at the instant `known_at`: that of the newest input, or the requested one if it is earlier.
 
-    `version`: of the decision in force then. `event`: None if no decision was possible then.
+    `version`: of the newest decision from inputs recorded until then. `event`: None if no decision was possible then.
     """
 
     person: Person

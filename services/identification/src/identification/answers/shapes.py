@@ -24,7 +24,7 @@ class CitationOut(FromStruct):
 
 
 class EntitlementOut(BaseModel):
-    """One item over [`from`, `to`). `facts`: event ids of the facts that the decision used."""
+    """One item over [`from`, `to`). `facts`: ids of the statements, ability results and choices that decided."""
 
     model_config = ConfigDict(populate_by_name=True)
 
@@ -37,7 +37,7 @@ class EntitlementOut(BaseModel):
     from_: dt.date = Field(alias="from")
     to: dt.date | None
     amount_fen_per_month: int | None = Field(description="cash items")
-    unpaid: Example | None = Field(description="why the granted amount is not paid; null: it is paid")
+    unpaid: Example | None = Field(description="why the granted amount is not paid; null: it is paid, or there is none")
     tier: str | None = Field(description="visiting_care")
     interval_days: int | None = Field(description="visiting_care")
     reverify_months: int | None = Field(description="visiting_care: months after which living tags are verified again")
@@ -94,8 +94,8 @@ class FactRefOut(FromStruct):
 class ConditionOut(FromStruct):
     """A condition with its answer for a person. `holds`: null if a missing fact decides. `value`: the known value.
 
-    `absence`: only if no fact is known and a source has declared the kind. `told`: sources report this kind completely
-    in the division, so the answer is no. `untold`: no source does, so there is no answer.
+    `absence`: only if no value is known and sources have declared there the kinds that they report completely. `told`:
+    this kind is one of them, so the answer is no. `untold`: it is not, so there is no answer.
     """
 
     code: str
@@ -107,7 +107,8 @@ class ConditionOut(FromStruct):
 
 
 class CircumstanceOut(FromStruct):
-    """A possible change. `kind`: the kind of fact that would report it. `on`: the day of a birthday; else null."""
+    """A possible change. `kind`: the kind of fact that would report it. `on`: the day of a future birthday; else
+    null."""
 
     kind: str
     text: str
@@ -126,8 +127,9 @@ class RemedyOut(FromStruct):
 class ExplanationOut(FromStruct):
     """The explanation why a person has, or does not have, an item on a day.
 
-    `given_from`: the first day after `on` on which the item is given; null if it is given on `on`, or never.
-    `remedies`: circumstances that would have to change, the fewest changes first."""
+    `given_from`: the first day after `on` on which the item is granted; null if it is granted on `on`, or never.
+    `remedies`: for a refused or unknown item, circumstances that would have to change, the fewest changes first; at
+    most 5."""
 
     item: str
     on: dt.date

@@ -30,7 +30,8 @@ def need_person(caller: Caller, person_id: str, person: Person | None) -> Person
 def _areas(person: Person) -> set[str | None]:
     """Return the divisions whose officers may see a person: hukou and residence.
 
-    A claimed place gives no access. If a person has a claimed place, all vouched places count, also earlier ones.
+    A claimed place gives no access. If any place of the person was ever claimed, all vouched places count, also earlier
+    ones.
     """
     areas = {person.residence, person.hukou}
     if person.facts is None or b'"claimed"' not in person.facts:

@@ -37,7 +37,7 @@ async def emit_edges(database: Database, people_max: int = PEOPLE_MAX) -> int:
 def _emit(tx: Tx, person: Person, day: date) -> store.NextEdge:
     """Emit the person's edges of a day; return the person's next day with edges.
 
-    The origin of an event is the first fact of its entitlement.
+    The origin of an event is the first fact of its entitlement, or the id of an entitlement without facts.
     """
     decision = decision_of(person)
     spells = spells_of(decision.entitlements) if decision else []

@@ -1,8 +1,9 @@
 """Compare the effect of a published list with its signed simulation while people are decided again.
 
-Every step is checked before it is stored, so no decision outside the band (the permitted difference) is emitted. At the
-end, all people are checked together. The comparison covers the same people and the effect of this list only. After
-another publication or a live change, people are decided under the lists before and after this one to find that effect.
+Every step of the job `redecide_people` is checked before it is stored. So no decision outside the band (the permitted
+difference) is emitted. At the end, all people are checked together. The comparison covers the same people and the
+effect of this list only. After another publication or a live change, people are decided under the lists before and
+after this one to find that effect.
 """
 
 from collections.abc import Collection, Sequence

@@ -45,8 +45,8 @@ class NarrowerOut(FromStruct):
 
 
 class InclusionOut(FromStruct):
-    """The comparison of a list with the lists above it. `included`: nobody gets less, except by a deviation
-    (`deviating`)."""
+    """The comparison of a list with the lists above it. `included`: every item was compared (none is in `undecided`),
+    and nobody gets less, except by a deviation (`deviating`)."""
 
     child: str
     above: list[str]
@@ -70,7 +70,8 @@ class ShortfallOut(BaseModel):
 
 
 class PublishedOut(PolicyVersionOut):
-    """A published version. `narrower_below`: lists of smaller areas that give less than it; their areas must follow."""
+    """A published version. `narrower_below`: lists of smaller areas that give less than the lists above them;
+    their areas must follow."""
 
     narrower_below: list[ShortfallOut]
 

@@ -121,7 +121,8 @@ async def _decide_page(
 ) -> list[Sides]:
     """Return both decisions about each person of a page.
 
-    Untouched people have the stored decision on both sides, so their facts are not read.
+    Untouched people have the stored decision on both sides, so their facts are not read. If it is not a decision by the
+    base, they are decided like the others.
     """
     touched, untouched = _divide(comparison, page)
     people = await people_store.load_people(connection, untouched, without_facts=True)

@@ -24,11 +24,12 @@ Count = int | None
 
 
 class SimulationIn(Body):
-    """Either a stored version or a whole list. By default: one year from the month of the first change, with all inputs
-    known now. An earlier `known_at` uses the inputs known then; approvers cannot sign such a simulation."""
+    """Either a stored version or a whole list. By default: one year from this month, or from the later month of the
+    first change, with all inputs known now. An earlier `known_at` uses the inputs known then; approvers cannot sign
+    such a simulation."""
 
     version: str | None = Field(default=None, pattern=r"^[0-9a-f]{32}$")
-    list: Json | None = Field(default=None, description="jurisdiction, items by code, exclusions")
+    list: Json | None = Field(default=None, description="jurisdiction, items by code, exclusions, floors, deviations")
     from_month: Month | None = None
     months: int = Field(default=MONTHS_NEEDED, ge=1, le=MONTHS_MAX)
     known_at: Instant | None = None
@@ -129,8 +130,8 @@ class ResultOut(BaseModel):
 class SimulationOut(BaseModel):
     """A simulation with its progress. `basis`: digest of the lists in force to compare with.
 
-    Approvers can sign while those lists are in force, but not if `replayed` (with an earlier `known_at`). `result`: set
-    when complete."""
+    Approvers can sign it while those lists are in force, if it covers the first year of the list and is not too old.
+    They cannot sign if `replayed` (with an earlier `known_at`). `result`: set when complete."""
 
     simulation_id: str
     jurisdiction: str

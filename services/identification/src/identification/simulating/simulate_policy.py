@@ -42,7 +42,8 @@ async def simulate_policy(
 ) -> SimulationOut:
     """Decides every person who ever belonged to the area twice: by the lists in force, and with this list in place of
     the area's list. It adds up the money of both. A simulation runs in the background, continues after a crash and
-    shows its progress. A request equal to an open simulation, or with its `Idempotency-Key`, makes no second one."""
+    shows its progress. A request equal to an open simulation, or with its `Idempotency-Key`, makes no second one. A
+    request with `known_at` needs the key for that."""
     now = clock.now()
     if body.known_at is not None and body.known_at > now:
         raise BadRequest("known_at is in the future", code="bad_instant")

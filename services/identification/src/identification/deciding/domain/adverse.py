@@ -2,8 +2,8 @@
 
 The platform owes the person the reasons. An outcome is adverse if the item gives less on any day, past or future. It is
 also adverse if the item is newly suppressed or suspended, or newly waits for a choice. A newly `unknown` item is
-adverse only if it was granted before. Never adverse are days after death, and an item that continues under another
-identity of the same human.
+adverse only if it was granted before. Never adverse are days after death, and the decision about a person who is merged
+into another one.
 """
 
 from collections.abc import Sequence

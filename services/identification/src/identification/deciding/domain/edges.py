@@ -1,8 +1,8 @@
 """Compute edges: the starts and ends of entitlements that are emitted as events.
 
-A *spell* is a period in which an item is really given. An interval that is suppressed, waits for a choice or lacks a
-fact gives nothing. A suspended interval (a suspected death) prolongs the spell before it: no end is emitted while the
-suspicion may still be withdrawn.
+A *spell* is a granted interval: a period in which an item is really given. An interval that is suppressed, waits for a
+choice or lacks a fact gives nothing. A suspended interval (by a suspected death or an open identity change) prolongs
+the spell before it. No end is emitted while the item may still be granted again.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -45,7 +45,7 @@ class Edge(NamedTuple):
 
 
 def spells_of(entitlements: Iterable[Entitlement]) -> list[Spell]:
-    """Return the periods in which items are given. `entitlements` are sorted by item and period."""
+    """Return one spell for each granted interval. `entitlements` are sorted by item and period."""
     spells: list[Spell] = []
     for e in entitlements:
         end = e.to or FAR_FUTURE
