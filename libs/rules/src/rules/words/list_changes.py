@@ -1,19 +1,24 @@
 """List the changes between two lists of an area: for each change its item, first day and Chinese text."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import date
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeVar
 
 import msgspec
 from common.money import yuan
 from common.words_zh import ITEMS
 
 from rules.deciding.wording import condition_text, fund_name
+from rules.form.bounds import NARROWINGS, Deviation, Floor
 from rules.form.exclusion_rules import Block, ChoiceOf, Compatible, HigherOf
 from rules.form.items import BENEFIT_TITLES
-from rules.form.policy import Amount, Band, Exclusion, ItemPolicy, PolicyList, Version
+from rules.form.policy import Amount, Band, Exclusion, ItemPolicy, PolicyList, Tier, Version
+
+B = TypeVar("B")
 
 _MODE: Final = {HigherOf: "就高享受其一", ChoiceOf: "由本人选择其一", Compatible: "可以同时享受"}
+_VISIT_MODE: Final = {"in_person": "上门", "in_person_or_call": "上门或电话", "any": "方式不限"}
+_STATUS: Final = {"documented": "有据", "example": "示例"}
 _MONTH: Final = {"same_month": "当月", "next_month": "次月"}
 
 
@@ -39,14 +44,33 @@ def list_changes(before: PolicyList, after: PolicyList) -> list[ListChange]:
         changes = _item_changes(name, before.items.get(name), after.items.get(name))
         found += sorted(changes, key=lambda change: change.on or date.min)
     found += _rules(before.exclusions, after.exclusions)
-    found += _count_changes("最低要求", before.floors, after.floors)
-    found += _count_changes("经签批的偏离", before.deviations, after.deviations)
+    found += _bounds("最低要求", before.floors, after.floors, _floor_text)
+    found += _bounds("经签批的偏离", before.deviations, after.deviations, _deviation_text)
     return found
 
 
-def _count_changes(name: str, was: tuple[object, ...], now: tuple[object, ...]) -> Iterator[ListChange]:
-    if was != now:
-        yield ListChange(item=None, on=None, text=f"{name}由{len(was)}条改为{len(now)}条")
+def _bounds(name: str, was: Sequence[B], now: Sequence[B], text_of: Callable[[B], str]) -> Iterator[ListChange]:
+    """Yield the removed and the new floors or deviations. They change no decision."""
+    for verb, bounds, others in (("取消", was, now), ("新增", now, was)):
+        for bound in bounds:
+            if bound not in others:
+                yield ListChange(item=None, on=None, text=f"{verb}{name}：{text_of(bound)}")
+    if was != now and all(bound in now for bound in was) and len(was) == len(now):
+        yield ListChange(item=None, on=None, text=f"{name}的次序有改动")
+
+
+def _floor_text(floor: Floor) -> str:
+    least = f"每月不低于{yuan(floor.amount_fen_min)}元，" if floor.kind == "cash" else ""
+    status = "（示例）" if floor.status == "example" else ""
+    return f"{ITEMS.get(floor.item, floor.item)}，{least}{_days(floor)}，{condition_text(floor.conditions)}{status}"
+
+
+def _deviation_text(deviation: Deviation) -> str:
+    ways = "、".join(NARROWINGS[code] for code in deviation.narrows)
+    people = condition_text(deviation.people) if deviation.people else "所有人"
+    status = "（示例）" if deviation.is_example else ""
+    source = f"依据{deviation.clause}，签批人{deviation.signer}，理由：{deviation.reason}"
+    return f"{ITEMS.get(deviation.item, deviation.item)}，{ways}，{_days(deviation)}，{people}，{source}{status}"
 
 
 def _item_changes(name: str, was: ItemPolicy | None, now: ItemPolicy | None) -> Iterator[ListChange]:
@@ -91,6 +115,8 @@ def _version_changes(name: str, title: str, was: Version | None, now: Version | 
     for part in _parts(was, now):
         if part.differs:
             text = f"{place}{part.name}由“{part.was}”改为“{part.now}”"
+            if part.was == part.now:  # only `absent_means` of a condition has no text
+                text = f"{place}{part.name}有改动（没有记录时如何认定）：“{part.now}”"
             yield ListChange(item=name, on=start, text=text)
     if was.citation != now.citation:
         yield ListChange(item=name, on=None, text=f"{place}的依据改为{now.citation.title}{now.citation.locator}")
@@ -172,7 +198,7 @@ def _rule_text(rule: Exclusion) -> str:
     return f"{'、'.join(items + elsewhere)}{_MODE[type(rule)]}，{_days(rule)}"
 
 
-def _days(dated: Version | Exclusion) -> str:
+def _days(dated: Version | Exclusion | Floor | Deviation) -> str:
     return f"自{dated.valid_from}至{dated.valid_to}（不含）" if dated.valid_to else f"自{dated.valid_from}起"
 
 
@@ -200,7 +226,13 @@ def _band_text(band: Band) -> str:
 
 
 def _tiers_text(version: Version) -> str:
-    return "、".join(f"{t.tier}档每{t.interval_days}天" for t in version.tiers) or "无"
+    return "、".join(map(_tier_text, version.tiers)) or "无"
+
+
+def _tier_text(tier: Tier) -> str:
+    people = f"（{condition_text(tier.conditions)}）" if tier.conditions else ""
+    example = "（示例）" if tier.status == "example" else ""
+    return f"{tier.tier}档每{tier.interval_days}天{_VISIT_MODE[tier.mode]}{people}{example}"
 
 
 def _reverify_text(version: Version) -> str:
@@ -217,4 +249,6 @@ def _pay_text(version: Version) -> str:
 
 
 def _status_text(version: Version) -> str:
-    return "示例" if "example" in _statuses(version) else "有据"
+    status = _STATUS[version.status]
+    own = version.amount.status if version.amount else None
+    return f"{status}（标准：{_STATUS[own]}）" if own else status
