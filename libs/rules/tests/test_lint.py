@@ -80,6 +80,9 @@ def test_the_lists_of_the_repository_are_clean() -> None:
         ),
         ("version_ends", COUNTY, put(f"{ALLOWANCE}/valid_to", "2030-01-01"), f"{ALLOWANCE}/valid_to"),
         ("version_ends", "140900", put("/items/home_adaptation/versions/0/valid_to", "2023-05-20"), LAST_DAY),
+        ("period_empty", CITY, put(f"{CARE}/valid_to", "2000-01-01"), f"{CARE}/valid_to"),
+        ("period_empty", CITY, put("/floors/0/valid_to", "2000-01-01"), "/floors/0/valid_to"),
+        ("period_empty", "000000", put("/exclusions/2/valid_to", "2000-01-01"), "/exclusions/2/valid_to"),
         ("age_range_empty", CITY, put(f"{CARE}/conditions/all_of/-", {"age_years_max": 59}), f"{CARE}/conditions"),
         ("never_holds", CITY, put(f"{CARE}/conditions/all_of/-", {"age_years_max": 59}), f"{CARE}/conditions"),
         (

@@ -13,6 +13,7 @@ import msgspec
 from common.codes import divisions
 from common.words_zh import ITEMS
 
+from rules.form.period import Dated
 from rules.form.policy import Amount, Condition, ItemPolicy, PolicyList, Version
 from rules.proof.lint_conditions import Note, lint_conditions
 
@@ -22,6 +23,7 @@ CODES: Final[dict[str, tuple[Literal["error", "warning"], str]]] = {
     "citation_missing": ("error", "标为有出处的值没有出处"),
     "version_gap": ("warning", "两个版本之间有空档"),
     "version_ends": ("warning", "最后一个版本到期后，本清单和上级清单都没有接续"),
+    "period_empty": ("error", "终止日不晚于起始日，从不生效"),
     "age_range_empty": ("error", "最低年龄高于最高年龄"),
     "never_holds": ("error", "没有任何人能符合的条件"),
     "always_holds": ("warning", "所有人都符合的条件"),
@@ -90,6 +92,7 @@ def _lint_list(one: PolicyList, lists: Mapping[str, PolicyList], with_case: Coll
 def _bounds(one: PolicyList) -> Iterator[Note]:
     for i, floor in enumerate(one.floors):
         yield from _item_code(floor.item, f"/floors/{i}/item")
+        yield from _empty_period(floor, f"/floors/{i}")
         yield from _divisions(floor.conditions, f"/floors/{i}/conditions")
     for i, deviation in enumerate(one.deviations):
         yield from _item_code(deviation.item, f"/deviations/{i}/item")
@@ -101,6 +104,11 @@ def _item_code(name: str, at: str) -> Iterator[Note]:
     prefix, dot, _ = name.partition(".")
     if not (divisions.known(prefix) if dot else name in ITEMS):
         yield "item_unknown", at, f"{name}不是项目代码"
+
+
+def _empty_period(dated: Dated, at: str) -> Iterator[Note]:
+    if dated.valid_to is not None and dated.valid_to <= dated.valid_from:
+        yield "period_empty", f"{at}/valid_to", f"终止日{dated.valid_to}不晚于起始日{dated.valid_from}"
 
 
 def _periods(one: PolicyList, item: ItemPolicy, lists: Mapping[str, PolicyList], at: str) -> Iterator[Note]:
@@ -124,6 +132,7 @@ def _continues(ending: Version, ends_on: date, above: ItemPolicy | None) -> bool
 
 
 def _version(version: Version, at: str) -> Iterator[Note]:
+    yield from _empty_period(version, at)
     yield from _divisions(version.conditions, f"{at}/conditions")
     yield from _tiers(version, at)
     yield from _reverify(version, f"{at}/reverify")
@@ -169,7 +178,8 @@ def _divisions(condition: Condition, at: str) -> Iterator[Note]:
 
 
 def _exclusions(one: PolicyList, lists: Mapping[str, PolicyList]) -> Iterator[Note]:
-    """Yield a note for each item in a rule between items if its code is unknown or no list offers it.
+    """Yield a note for each rule between items that is never in force, and for each item in a rule if its code is
+    unknown or no list offers it.
 
     A rule may name items of its own list, of the lists above it and of the lists below it.
     """
@@ -177,6 +187,7 @@ def _exclusions(one: PolicyList, lists: Mapping[str, PolicyList]) -> Iterator[No
     chain = [x for area, x in lists.items() if divisions.within(area, here) or divisions.within(here, area)]
     offered = {item for x in (one, *chain) for item in x.items}
     for i, rule in enumerate(one.exclusions):
+        yield from _empty_period(rule, f"/exclusions/{i}")
         for field in ("items", "by"):
             for k, item in enumerate(getattr(rule, field, ())):
                 at = f"/exclusions/{i}/{field}/{k}"
