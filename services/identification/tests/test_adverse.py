@@ -180,6 +180,26 @@ async def test_an_item_that_continues_under_another_identity_owes_no_reasons(
     assert (await kept(client, bearer, goes.person_id))["adverse"] == []
 
 
+@pytest.mark.parametrize("survivor_first", [True, False])
+async def test_the_survivor_is_owed_the_reasons_why_the_item_of_the_other_identity_ends(
+    driver: Driver, database: Database, elder: Any, client: Any, bearer: Any, survivor_first: bool
+) -> None:
+    """The newest registration gives an age of 46 years."""
+    goes, stays = elder(), elder(born=date(1980, 1, 1))
+    stays.registered(date(1980, 1, 1), "530302", date(2026, 1, 1))
+    await driver.deliver(stays.facts(), goes.facts())
+    messages = [stays.united(goes), goes.merged(stays)]
+    for event in messages if survivor_first else messages[::-1]:
+        await driver.deliver(event)
+    await explain_adverse(database)
+    pages = [
+        (await client.get(f"/v1/persons/{person.person_id}/adverse", headers=bearer())).json()["adverse"]
+        for person in (stays, goes)
+    ]
+    assert [(one["item"], one["outcome"]) for one in pages[0] if one["item"] == ALLOWANCE] == [(ALLOWANCE, "refused")]
+    assert pages[1] == []
+
+
 async def test_reasons_use_the_facts_of_every_merged_identity(
     client: Any, driver: Driver, database: Database, elder: Any, bearer: Any
 ) -> None:

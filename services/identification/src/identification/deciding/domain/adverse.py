@@ -2,8 +2,8 @@
 
 The platform owes the person the reasons. An outcome is adverse if the item gives less on any day, past or future. It is
 also adverse if the item is newly suppressed or suspended, or newly waits for a choice. A newly `unknown` item is
-adverse only if it was granted before. Never adverse are days after death, and the decision about a person who is merged
-into another one.
+adverse only if it was granted before. Never adverse are days after death, and an item that continues under another
+identity of the same human. The decision about the survivor has the adverse outcomes of a merge.
 """
 
 from collections.abc import Sequence
@@ -31,7 +31,7 @@ def adverse_of(
 ) -> list[Adverse]:
     """Return for each adverse item the first day on which `now` gives less than `before` or begins to withhold it.
 
-    `changed`: the items in which the two timelines differ, sorted.
+    `changed`: the items in which the two timelines may differ, sorted.
     """
     old, new = _by_item(before, changed), _by_item(now, changed)
     found = []

@@ -5,7 +5,7 @@ from datetime import date
 from typing import Any, NamedTuple
 
 import msgspec
-from common.events import EntitlementsDecided, PersonFactsRecorded
+from common.events import Entitlement, EntitlementsDecided, PersonFactsRecorded
 from common.message import Message
 from rules.deciding.lists import Lists
 
@@ -36,7 +36,7 @@ class Case(NamedTuple):
 
     `person`: the row with its new inputs. `is_new`: the row is not stored yet. `facts`: the decoded facts of the row,
     if they are at hand. `cause`: the message with the new inputs. `joined`: by identity, the spells in force of
-    identities that have just been merged into this person.
+    identities that have just been merged into this person. `had`: the entitlements of these identities before.
     """
 
     person: Person
@@ -45,6 +45,7 @@ class Case(NamedTuple):
     cause: Message[Any] | None = None
     correlation_id: str | None = None
     joined: Mapping[str, Sequence[Spell]] | None = None
+    had: Sequence[Entitlement] = ()
 
 
 class Decided(NamedTuple):
@@ -92,9 +93,18 @@ def _new_decision(
         merged_into=event.merged_into,
         decision=encoded,
     )
-    adverse = adverse_of(old, event.entitlements, changed, event.died_on) if event.merged_into is None else ()
+    adverse = _adverse(case, old, event) if event.merged_into is None else ()
     edges = _edges(case, spells_of(old), spells, event.merged_into, today)
     return Decided(case, stored, event, is_urgent(before, event), edges, _change(event, encoded), adverse)
+
+
+def _adverse(case: Case, old: Sequence[Entitlement], event: EntitlementsDecided) -> list[Adverse]:
+    """Return the adverse outcomes of a new decision. `old`: the entitlements before.
+
+    The items of newly merged identities count as items of this person.
+    """
+    items = sorted({*event.changed, *(e.item for e in case.had)})
+    return adverse_of([*old, *case.had], event.entitlements, items, event.died_on)
 
 
 def _edges(

@@ -5,6 +5,7 @@ from datetime import date, datetime, timedelta
 from typing import Any, Final
 
 import msgspec
+from common.events import Entitlement
 from common.events.facts import Identity
 from common.message import Message
 from rules.deciding.lists import Lists
@@ -62,8 +63,11 @@ def _merge(case: Case, rows: Mapping[str, Person], stored: Mapping[str, Person],
     others = _others(inputs.facts.identities, rows)
     if others != case.person.others:
         case = case._replace(person=_with_others(case.person, others))
-    joined = _joined(case.person, inputs.facts.identities[-1], stored, lists, today)
-    return case._replace(joined=joined) if any(joined.values()) else case
+    before = _before_merge(case.person, inputs.facts.identities[-1], stored, lists)
+    if not before:
+        return case
+    joined = {alias: _in_force(entitlements, today) for alias, entitlements in before.items()}
+    return case._replace(joined=joined, had=[e for entitlements in before.values() for e in entitlements])
 
 
 def _with_others(person: Person, others: bytes | None) -> Person:
@@ -73,17 +77,17 @@ def _with_others(person: Person, others: bytes | None) -> Person:
     return person._replace(recorded_at=max(person.recorded_at, inputs.recorded_at())) if inputs else person
 
 
-def _joined(
-    person: Person, identity: Identity, stored: Mapping[str, Person], lists: Lists, today: date
-) -> dict[str, list[Spell]]:
-    """Return the spells before the merge, by alias that the stored decision does not know."""
+def _before_merge(
+    person: Person, identity: Identity, stored: Mapping[str, Person], lists: Lists
+) -> dict[str, tuple[Entitlement, ...]]:
+    """Return the entitlements before the merge, by alias that the stored decision does not know and that had any."""
     before = decision_of(person)
     known_aliases = before.aliases if before else ()
-    joined: dict[str, list[Spell]] = {}
+    found: dict[str, tuple[Entitlement, ...]] = {}
     for alias in identity.aliases:
         if alias in stored and alias not in known_aliases:
-            joined[alias] = _spells_before_merge(stored[alias], identity.recorded_at, lists, today)
-    return joined
+            found[alias] = _entitlements_alone(stored[alias], identity.recorded_at, lists)
+    return {alias: entitlements for alias, entitlements in found.items() if entitlements}
 
 
 def _others(identities: Iterable[Identity], rows: Mapping[str, Person]) -> bytes | None:
@@ -98,10 +102,15 @@ def _other(person: Person) -> Other:
     return Other(person.person_id, abilities_of(person), choices_of(person))
 
 
-def _spells_before_merge(person: Person, merged_at: datetime, lists: Lists, today: date) -> list[Spell]:
-    """Return the spells in force today that a person had alone, as known before the merge. Their starts are emitted."""
+def _entitlements_alone(person: Person, merged_at: datetime, lists: Lists) -> tuple[Entitlement, ...]:
+    """Return the entitlements that a person had alone, as known before the merge; none if no decision gave them."""
     inputs, decision = inputs_of(person), decision_of(person)
     if inputs is None or decision is None or (decision.merged_into is not None and person.version < 2):
-        return []
+        return ()
     alone, _ = decide_person(inputs, lists, merged_at - _MOMENT)
-    return [spell for spell in spells_of(alone.entitlements) if spell.start <= today < spell.end]
+    return alone.entitlements
+
+
+def _in_force(entitlements: Sequence[Entitlement], today: date) -> list[Spell]:
+    """Return the spells in force today. Their starts are emitted."""
+    return [spell for spell in spells_of(entitlements) if spell.start <= today < spell.end]
