@@ -2,24 +2,26 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from datetime import date
-from typing import Final, NamedTuple, TypeVar
+from typing import NamedTuple, TypeVar
 
 import msgspec
-from common.money import yuan
-from common.words_zh import ITEMS
 
-from rules.deciding.wording import condition_text, fund_name
-from rules.form.bounds import NARROWINGS, Deviation, Floor
-from rules.form.exclusion_rules import Block, ChoiceOf, Compatible, HigherOf
-from rules.form.items import BENEFIT_TITLES
-from rules.form.policy import Amount, Band, Exclusion, ItemPolicy, PolicyList, Tier, Version
+from rules.deciding.wording import condition_text
+from rules.form.policy import Exclusion, ItemPolicy, PolicyList, Version
+from rules.words.list_texts import (
+    amount_text,
+    deviation_text,
+    floor_text,
+    pay_text,
+    reverify_text,
+    rule_text,
+    status_text,
+    statuses,
+    tiers_text,
+    version_text,
+)
 
 B = TypeVar("B")
-
-_MODE: Final = {HigherOf: "就高享受其一", ChoiceOf: "由本人选择其一", Compatible: "可以同时享受"}
-_VISIT_MODE: Final = {"in_person": "上门", "in_person_or_call": "上门或电话", "any": "方式不限"}
-_STATUS: Final = {"documented": "有据", "example": "示例"}
-_MONTH: Final = {"same_month": "当月", "next_month": "次月"}
 
 
 class ListChange(msgspec.Struct, frozen=True, kw_only=True):
@@ -44,8 +46,8 @@ def list_changes(before: PolicyList, after: PolicyList) -> list[ListChange]:
         changes = _item_changes(name, before.items.get(name), after.items.get(name))
         found += sorted(changes, key=lambda change: change.on or date.min)
     found += _rules(before.exclusions, after.exclusions)
-    found += _bounds("最低要求", before.floors, after.floors, _floor_text)
-    found += _bounds("经签批的偏离", before.deviations, after.deviations, _deviation_text)
+    found += _bounds("最低要求", before.floors, after.floors, floor_text)
+    found += _bounds("经签批的偏离", before.deviations, after.deviations, deviation_text)
     return found
 
 
@@ -57,20 +59,6 @@ def _bounds(name: str, was: Sequence[B], now: Sequence[B], text_of: Callable[[B]
                 yield ListChange(item=None, on=None, text=f"{verb}{name}：{text_of(bound)}")
     if was != now and all(bound in now for bound in was) and len(was) == len(now):
         yield ListChange(item=None, on=None, text=f"{name}的次序有改动")
-
-
-def _floor_text(floor: Floor) -> str:
-    least = f"每月不低于{yuan(floor.amount_fen_min)}元，" if floor.kind == "cash" else ""
-    status = "（示例）" if floor.status == "example" else ""
-    return f"{ITEMS.get(floor.item, floor.item)}，{least}{_days(floor)}，{condition_text(floor.conditions)}{status}"
-
-
-def _deviation_text(deviation: Deviation) -> str:
-    ways = "、".join(NARROWINGS[code] for code in deviation.narrows)
-    people = condition_text(deviation.people) if deviation.people else "所有人"
-    status = "（示例）" if deviation.is_example else ""
-    source = f"依据{deviation.clause}，签批人{deviation.signer}，理由：{deviation.reason}"
-    return f"{ITEMS.get(deviation.item, deviation.item)}，{ways}，{_days(deviation)}，{people}，{source}{status}"
 
 
 def _item_changes(name: str, was: ItemPolicy | None, now: ItemPolicy | None) -> Iterator[ListChange]:
@@ -91,7 +79,7 @@ def _item_changes(name: str, was: ItemPolicy | None, now: ItemPolicy | None) -> 
 
 def _whole_item(item: ItemPolicy, verb: str) -> Iterator[ListChange]:
     for version in item.versions:
-        text = f"{verb}{item.title}：{_version_text(version)}"
+        text = f"{verb}{item.title}：{version_text(version)}"
         yield ListChange(item=item.item, on=version.valid_from, text=text)
 
 
@@ -106,7 +94,7 @@ def _version_changes(name: str, title: str, was: Version | None, now: Version | 
         there = now or was
         assert there is not None
         verb = "新增一版" if now else "取消一版"
-        yield ListChange(item=name, on=there.valid_from, text=f"{title}{verb}：{_version_text(there)}")
+        yield ListChange(item=name, on=there.valid_from, text=f"{title}{verb}：{version_text(there)}")
         return
     start = was.valid_from
     if was.valid_to != now.valid_to:
@@ -144,13 +132,13 @@ def _parts(was: Version, now: Version) -> Iterator[_Part]:
     differs = was.conditions != now.conditions
     yield _Part("的条件", differs, condition_text(was.conditions), condition_text(now.conditions))
     differs = _deciding_amount(was) != _deciding_amount(now)
-    yield _Part("的标准", differs, _amount_text(was.amount), _amount_text(now.amount))
-    yield _Part("的探访频次", was.tiers != now.tiers, _tiers_text(was), _tiers_text(now))
-    yield _part("的标签复核期限", _reverify_text(was), _reverify_text(now))
+    yield _Part("的标准", differs, amount_text(was.amount), amount_text(now.amount))
+    yield _Part("的探访频次", was.tiers != now.tiers, tiers_text(was), tiers_text(now))
+    yield _part("的标签复核期限", reverify_text(was), reverify_text(now))
     differs = (was.pay and was.pay.terms()) != (now.pay and now.pay.terms())
-    yield _Part("的发放规则", differs, _pay_text(was), _pay_text(now))
+    yield _Part("的发放规则", differs, pay_text(was), pay_text(now))
     yield _part("由谁定标准", was.standard or "无", now.standard or "无")
-    yield _Part("的来源状态", _statuses(was) != _statuses(now), _status_text(was), _status_text(now))
+    yield _Part("的来源状态", statuses(was) != statuses(now), status_text(was), status_text(now))
 
 
 def _part(name: str, was: str, now: str) -> _Part:
@@ -160,10 +148,6 @@ def _part(name: str, was: str, now: str) -> _Part:
 def _deciding_amount(version: Version) -> tuple[object, ...]:
     amount = version.amount
     return (amount.flat_fen, amount.bands, amount.cases) if amount else ()
-
-
-def _statuses(version: Version) -> tuple[object, ...]:
-    return version.status, version.amount and version.amount.status
 
 
 def _notes(version: Version) -> tuple[object, ...]:
@@ -182,73 +166,8 @@ def _rules(was: tuple[Exclusion, ...], now: tuple[Exclusion, ...]) -> Iterator[L
     for verb, rules, others in (("取消", was, now), ("新增", now, was)):
         for rule in rules:
             if rule not in others:
-                yield ListChange(item=None, on=rule.valid_from, text=f"{verb}项目之间的规则：{_rule_text(rule)}")
+                yield ListChange(item=None, on=rule.valid_from, text=f"{verb}项目之间的规则：{rule_text(rule)}")
     kept = [rule for rule in was if rule in now]
     if kept != [rule for rule in now if rule in was]:
         first = min(rule.valid_from for rule in kept)
         yield ListChange(item=None, on=first, text="项目之间的规则次序有改动")
-
-
-def _rule_text(rule: Exclusion) -> str:
-    items = [ITEMS.get(item, item) for item in rule.items]
-    elsewhere = [] if isinstance(rule, ChoiceOf) else [BENEFIT_TITLES[benefit] for benefit in rule.elsewhere]
-    if isinstance(rule, Block):
-        by = [ITEMS.get(item, item) for item in rule.by]
-        return f"有{'、'.join(by + elsewhere)}的不享受{'、'.join(items)}，{_days(rule)}"
-    return f"{'、'.join(items + elsewhere)}{_MODE[type(rule)]}，{_days(rule)}"
-
-
-def _days(dated: Version | Exclusion | Floor | Deviation) -> str:
-    return f"自{dated.valid_from}至{dated.valid_to}（不含）" if dated.valid_to else f"自{dated.valid_from}起"
-
-
-def _version_text(version: Version) -> str:
-    parts = [_days(version), condition_text(version.conditions)]
-    if version.amount:
-        parts.append(_amount_text(version.amount))
-    if version.tiers:
-        parts.append(_tiers_text(version))
-    return "，".join(parts) + ("（示例）" if version.status == "example" else "")
-
-
-def _amount_text(amount: Amount | None) -> str:
-    if amount is None:
-        return "无"
-    if amount.flat_fen is not None:
-        return f"每月{yuan(amount.flat_fen)}元"
-    by_case = [f"{condition_text(c.conditions)}的{yuan(c.amount_fen)}元" for c in amount.cases]
-    return "每月" + "、".join([*map(_band_text, amount.bands), *by_case])
-
-
-def _band_text(band: Band) -> str:
-    least = f"能力{band.least}级起" if band.age_years_min is None else f"{band.least}周岁起"
-    return f"{least}{yuan(band.amount_fen)}元"
-
-
-def _tiers_text(version: Version) -> str:
-    return "、".join(map(_tier_text, version.tiers)) or "无"
-
-
-def _tier_text(tier: Tier) -> str:
-    people = f"（{condition_text(tier.conditions)}）" if tier.conditions else ""
-    example = "（示例）" if tier.status == "example" else ""
-    return f"{tier.tier}档每{tier.interval_days}天{_VISIT_MODE[tier.mode]}{people}{example}"
-
-
-def _reverify_text(version: Version) -> str:
-    return f"{version.reverify.living_tag_months}个月" if version.reverify else "无"
-
-
-def _pay_text(version: Version) -> str:
-    pay = version.pay
-    if pay is None:
-        return "无"
-    when = "预发" if pay.when == "advance" else "后发"
-    months = f"{_MONTH[pay.start]}起发、{_MONTH[pay.stop]}停发、{_MONTH[pay.band_change]}调档"
-    return f"{months}、{when}、由{fund_name(pay.fund)}负担{'（示例）' if pay.status == 'example' else ''}"
-
-
-def _status_text(version: Version) -> str:
-    status = _STATUS[version.status]
-    own = version.amount.status if version.amount else None
-    return f"{status}（标准：{_STATUS[own]}）" if own else status
