@@ -241,6 +241,8 @@ async def test_a_halted_list_returns_only_after_a_new_simulation_and_new_signatu
     clock.advance(timedelta(minutes=1))
     again = (await gate(raised)).json()
     assert (again["state"], again["approvals"]) == ("proposed", [])
+    signed = await client.post(f"/v1/policies/{version}/approve", headers=headers)
+    assert (signed.status_code, signed.json()["code"]) == (409, "simulation_missing")
     assert (await gate(raised, *FULL)).json()["running"]
 
 

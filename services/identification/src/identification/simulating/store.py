@@ -9,9 +9,10 @@ from rules.money.effects import Window
 from shell.store import reads
 from shell.store.reads import Select, col, select
 from shell.store.transaction import Tx
+from sqlalchemy import exists
 
 from identification.lists.store.publications import SetId
-from identification.tables import SimulationChunkRow, SimulationRow
+from identification.tables import PublicationRow, SimulationChunkRow, SimulationRow
 
 State = Literal["waiting", "running", "complete", "failed"]
 
@@ -195,10 +196,11 @@ def list_simulations(version: str) -> Select[SimulationRow]:
 
 @reads.rows(CompleteSimulation)
 def list_complete(version: str) -> Select[SimulationRow]:
-    """Return complete simulations with the inputs known at the request; newest first, at most 100."""
+    """Return complete simulations with the inputs known at the request, of no published list; newest 100 first."""
     return (
         select(SimulationRow)
         .where(SimulationRow.version == version, SimulationRow.state == "complete", ~col(SimulationRow.replayed))
+        .where(~exists().where(col(PublicationRow.simulation_id) == SimulationRow.simulation_id))
         .order_by(col(SimulationRow.requested_at).desc())
         .limit(100)
     )
