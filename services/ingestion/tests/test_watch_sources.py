@@ -142,6 +142,7 @@ async def test_days_are_shown_with_received_and_reported_counts(push, people, wa
     [
         ("daily", datetime(2026, 11, 20, 15, tzinfo=UTC), datetime(2026, 11, 22, 4, tzinfo=UTC)),
         ("working_days", datetime(2026, 11, 20, 1, tzinfo=UTC), datetime(2026, 11, 24, 4, tzinfo=UTC)),
+        ("working_days", datetime(2026, 9, 30, 1, tzinfo=UTC), datetime(2026, 10, 9, 4, tzinfo=UTC)),
         ("weekly", datetime(2026, 11, 20, 1, tzinfo=UTC), datetime(2026, 11, 29, 16, tzinfo=UTC)),
         ("monthly", datetime(2026, 1, 31, 1, tzinfo=UTC), datetime(2026, 3, 5, 16, tzinfo=UTC)),
     ],

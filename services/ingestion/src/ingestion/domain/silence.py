@@ -3,11 +3,10 @@
 from datetime import date, datetime, timedelta
 from typing import Final, Literal
 
-from common.calendar import add_months, civil_date, start_of_day
+from common.calendar import add_months, add_working_days, civil_date, start_of_day
 
 Cadence = Literal["daily", "working_days", "weekly", "monthly"]
 GRACE_HOURS: Final[dict[Cadence, int]] = {"daily": 12, "working_days": 12, "weekly": 48, "monthly": 120}
-WEEKEND: Final = (5, 6)
 
 
 def silent_after(last_event_at: datetime, cadence: Cadence) -> datetime:
@@ -23,15 +22,8 @@ def _next_due_on(day: date, cadence: Cadence) -> date:
         case "daily":
             return day + timedelta(days=1)
         case "working_days":
-            return _next_weekday(day)
+            return add_working_days(day, 1)
         case "weekly":
             return day + timedelta(days=7)
         case "monthly":
             return add_months(day, 1)
-
-
-def _next_weekday(day: date) -> date:
-    following = day + timedelta(days=1)
-    while following.weekday() in WEEKEND:
-        following += timedelta(days=1)
-    return following
