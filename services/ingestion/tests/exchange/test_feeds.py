@@ -95,6 +95,7 @@ async def test_a_suspended_source_is_not_read_and_no_row_is_missing(tables, inco
 
 def test_a_file_that_is_no_yaml_gives_its_reason():
     assert read_feed(b"feed: [")[0].code == "not_yaml"
+    assert read_feed(b"mapping: {defaults: {valid_from: 2026-13-01}}")[0].code == "not_yaml"
     assert read_feed(b"x" * (feeds.FILE_BYTES_MAX + 1))[0].code == "length"
 
 

@@ -158,10 +158,10 @@ def read_feed(content: bytes) -> Setup | tuple[FeedProblem, ...]:
         return (FeedProblem("", "length", f"a file holds at most {FILE_BYTES_MAX} bytes"),)
     try:
         feed = msgspec.convert(yaml.safe_load(content.decode()), Feed)
-    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as wrong:
-        return (FeedProblem("", "not_yaml", type(wrong).__name__),)
     except msgspec.ValidationError as wrong:
         return (_schema_fault(str(wrong)),)
+    except (yaml.YAMLError, ValueError, RecursionError) as wrong:  # ValueError: bytes or a date that cannot exist
+        return (FeedProblem("", "not_yaml", type(wrong).__name__),)
     return _resolve(feed)
 
 
