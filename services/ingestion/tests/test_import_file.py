@@ -4,7 +4,7 @@ import csv
 import io
 import json
 import zipfile
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 
 import msgspec
 import pytest
@@ -12,6 +12,7 @@ import xlsxwriter
 from ingestion.domain.file_problems import FILES
 from ingestion.domain.problems import PROBLEMS
 from ingestion.files import spool
+from ingestion.reading.events import reopen
 from shell.access.auth import issue_token
 from shell.privacy import vault
 
@@ -528,6 +529,59 @@ async def test_parquet_is_read_by_its_names_and_types(imports, people, facts_of)
     assert (reject["身份证号"], reject["行号"]) == (numbers[4], "6")
     broken = await imports.run(data.getvalue()[:-20], "disability")
     assert (broken["state"], broken["problems"][0]["code"]) == ("failed", "file_broken")
+
+
+def columnar(columns):
+    import pyarrow
+    from pyarrow import parquet
+
+    data = io.BytesIO()
+    parquet.write_table(pyarrow.table(columns), data)
+    return data.getvalue()
+
+
+def certificates(people, *, days, **columns):
+    numbers = [people.number(n) for n in range(1, len(days) + 1)]
+    usual = {"身份证号": numbers, "残疾证号": [n + "42" for n in numbers], "发证日期": days}
+    return columnar(usual | columns)
+
+
+async def test_an_instant_in_parquet_has_the_date_that_it_has_in_china(imports, people, facts_of):
+    import pyarrow
+
+    midnight = datetime(2026, 10, 31, 16, tzinfo=UTC)  # Spark stores the first instant of 1 November like this
+    days = pyarrow.array([midnight], pyarrow.timestamp("us", tz="UTC"))
+    assert counts(await imports.run(certificates(people, days=days), "disability"))[:2] == (1, 1)
+    assert {fact.valid_from for (fact,) in (await facts_of()).values()} == {date(2026, 11, 1)}
+
+
+async def test_an_instant_without_a_date_in_china_rejects_its_row_alone(imports, people):
+    import pyarrow
+
+    instants = [datetime.max.replace(tzinfo=UTC), datetime(2026, 10, 31, 16, tzinfo=UTC)]
+    days = pyarrow.array(instants, pyarrow.timestamp("us", tz="UTC"))
+    found = await imports.run(certificates(people, days=days), "disability")
+    assert counts(found) == (2, 1, 0, 0, 1)
+    assert table(await imports.rejects(found["import_id"]))[0]["原因代码"] == "date /data/valid_from"
+
+
+async def test_text_that_parquet_stores_as_bytes_is_read_as_text(imports, people, database):
+    content = certificates(people, days=[b"2026-11-01"])
+    assert counts(await imports.run(content, "disability"))[:2] == (1, 1)
+    people_as_bytes = columnar(
+        {
+            "身份证号": [people.number(5).encode(), people.number(6).encode()],
+            "姓名": ["王五".encode(), "王五".encode("gb18030")],
+            "户籍地": ["530302", "530302"],
+            "户口性质": ["农业户口", "农业户口"],
+        }
+    )
+    found = await imports.run(people_as_bytes, "registration", office="psb")
+    assert counts(found) == (2, 1, 0, 0, 1)
+    rows = await database.pool.fetch("SELECT event_id::text, sealed FROM received WHERE kind = 'registration'")
+    assert [reopen(vault().open(sealed, event_id.encode())).name for event_id, sealed in rows] == ["王五"]
+    (reject,) = table(await imports.rejects(found["import_id"]))
+    assert reject["原因代码"].endswith("row_encoding /data/value/name")
 
 
 def test_every_code_has_words_in_both_languages():

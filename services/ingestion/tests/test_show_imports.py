@@ -84,6 +84,15 @@ async def test_rejected_rows_can_be_corrected_in_the_file_of_rejects_and_sent_ag
     assert len(await heads()) == 2
 
 
+async def test_a_tab_before_a_number_does_not_matter_in_the_file_of_rejects_either(imports, people, heads):
+    row = alive(people, 1, day="2026-02-30").replace(people.number(1), f"\t{people.number(1)}")
+    found = await imports.run(f"{HEADER}\n{row}\n", "alive", office="grid")
+    text = await imports.rejects(found["import_id"])
+    assert f"'\t{people.number(1)}" in text
+    again = await imports.run(text.replace("2026-02-30", "2026-02-28"), "alive", office="grid")
+    assert (again["accepted"], again["rejected"]) == (1, 0)
+
+
 async def test_many_rejected_rows_come_in_the_order_of_the_file(imports, people):
     rows = [alive(people, n % 1000, day="?", note=str(n)) for n in range(1_203)]
     found = await imports.run("\n".join([HEADER, *rows]), "alive", office="grid")

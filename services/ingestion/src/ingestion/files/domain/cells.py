@@ -16,7 +16,7 @@ from ingestion.files.domain.table import CUT, BadCell, Calculated, Cell
 _SPACES = re.compile(r"\s+")
 _SCIENTIFIC = re.compile(r"[+-]?\d+(\.\d*)?[eE]\+?\d+")
 _LIST = re.compile(r"[、,，;；/|\s]+")
-_GUARDED: Final = ("'=", "'+", "'-", "'@")
+_GUARDED: Final = ("'=", "'+", "'-", "'@", "'\t", "'\r")
 DIGITS_KEPT: Final = 15  # of a number in a spreadsheet
 
 
@@ -44,14 +44,24 @@ def prepared(cell: Cell) -> Any:
         cell = cell.value
     if isinstance(cell, BadCell):
         raise CellWrong(cell.code)
+    if isinstance(cell, bytes):
+        cell = _decoded(cell)
     if isinstance(cell, str):
         text = cell.strip()
         if text[:2] in _GUARDED:  # our file of rejects adds an apostrophe
-            text = text[1:]
+            text = text[1:].strip()
         if text.endswith(CUT):  # our file of rejects has only the beginning of the cell
             raise CellWrong("cell_cut")
         return text or None
     return cell
+
+
+def _decoded(value: bytes) -> str:
+    """The text of a column whose type is bytes, as some writers of Parquet store text."""
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        raise CellWrong("row_encoding") from None
 
 
 def to_text(value: Any) -> str:
@@ -88,7 +98,7 @@ def to_whole(value: Any) -> int:
 def to_number(value: Any) -> float:
     try:
         return float(plain(value) if isinstance(value, str) else value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise CellWrong("number") from None
 
 

@@ -7,7 +7,7 @@ from datetime import date, datetime, time, timedelta
 from functools import lru_cache
 from typing import Any, Final
 
-from common.calendar import SHANGHAI
+from common.calendar import SHANGHAI, civil_date
 
 from ingestion.files.domain.cells import CellWrong, to_code
 
@@ -29,7 +29,7 @@ def date_reader(formats: Sequence[str], zero: date) -> ToText:
 
     def to_date(value: Any) -> str:
         if isinstance(value, datetime):
-            return value.date().isoformat()
+            return _date_in_china(value).isoformat()
         if isinstance(value, date):
             return value.isoformat()
         found = _date(_digits_or_text(value), given, zero)
@@ -46,6 +46,17 @@ def reads_dates(format: str) -> bool:
         return datetime.strptime(_EXAMPLE.strftime(format), format).date() == _EXAMPLE.date()  # noqa: DTZ007
     except (ValueError, re.error):  # a repeated directive is an invalid pattern
         return False
+
+
+def _date_in_china(moment: datetime) -> date:
+    """The date in Asia/Shanghai. Without an offset, the moment is a local time already. Raises CellWrong at an end of
+    the calendar, where there is no such date."""
+    if moment.tzinfo is None:
+        return moment.date()
+    try:
+        return civil_date(moment)
+    except OverflowError:
+        raise CellWrong("date") from None
 
 
 def _digits_or_text(value: Any) -> str:

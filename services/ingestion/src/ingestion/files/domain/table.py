@@ -77,6 +77,8 @@ def text_of(cell: Cell) -> str:
         return cell.text
     if isinstance(cell, datetime):
         return cell.isoformat(" ")
+    if isinstance(cell, bytes):
+        return cell.decode("utf-8", "replace")
     return str(cell)
 
 
