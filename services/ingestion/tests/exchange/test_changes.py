@@ -86,6 +86,27 @@ async def test_one_watermark_in_the_future_hides_no_later_change(tables, incomes
     assert len(await incomes()) == 2
 
 
+async def test_one_watermark_in_the_future_hides_no_later_change_of_its_row(tables, incomes):
+    tables.put(1, day="2099-12-31")
+    await tables.work()
+    await tables.again()
+    tables.put(1, day="2026-11-22", at="11:30:00", OP="U", LB="特困")
+    await tables.again()
+    assert await incomes() == [[("tekun", "2026-01-01", None)]]
+
+
+@pytest.mark.parametrize("key", [None, "", " "])
+async def test_rows_without_a_key_never_change_the_facts_of_each_other(tables, incomes, key):
+    insert = "INSERT INTO EX_LOW_INCOME (RID, SFZH, XM, LB, KSRQ, GXSJ) VALUES (?, ?, '张三', '低保', '2026-01-01', ?)"
+    tables.put(1)
+    for n in (2, 3):
+        tables.sql(insert, (key, tables.number(n), f"2026-11-21 09:0{n}:00"))
+    feed = await tables.work()
+    assert counts(feed) == (3, 1, 0, 2)
+    assert await incomes() == [[DIBAO]]
+    assert "RID：缺少必填字段,required /id" in await tables.rejects()
+
+
 async def test_an_update_of_the_same_period_corrects_it(tables, incomes, actions):
     tables.put(1)
     await tables.work()

@@ -67,9 +67,10 @@ class Layout:
 
     @cached_property
     def column_names(self) -> dict[str, str]:
-        """Pointer into the event → name of the column."""
+        """Pointer into the event → name of the column. The id of an event follows from the key."""
         operation = self.setup.feed.operation
-        return self.plan.names | ({"/data/action": operation.column} if operation else {})
+        names = {"/id": self.setup.feed.key[0], **self.plan.names}
+        return names | ({"/data/action": operation.column} if operation else {})
 
 
 def _word(text: str) -> str:

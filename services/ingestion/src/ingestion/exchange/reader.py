@@ -5,6 +5,8 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, Final, NamedTuple, TypeVar
 
+from shell import clock
+
 from ingestion.exchange.feeds import Feed, FeedBroken, Setup, url_of
 from ingestion.exchange.frontend import Frontend
 from ingestion.exchange.layouts import Layout, make_layout
@@ -73,7 +75,8 @@ class Reader:
 
     def _next(self, after: Position, since: Any, limit: int, number: int) -> Found:
         values, more = self._frontend.page(self.layout.columns, self.setup.order, after, since, limit)
-        rows = [row_of(self.layout, each, at) for at, each in enumerate(values, number + 1)]
+        now = clock.now()
+        rows = [row_of(self.layout, each, at, now) for at, each in enumerate(values, number + 1)]
         if more:
             _drop_last_position(rows)
             if not rows or rows[-1].position == after:

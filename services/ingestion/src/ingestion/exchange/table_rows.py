@@ -3,7 +3,7 @@
 Several facts of one kind about one person can hold at a time: one per household, or per item. Each is one *line*.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any, Final, NamedTuple
 
@@ -11,13 +11,13 @@ import msgspec
 from common.events.kinds import LINE_OF
 from shell.privacy import vault
 
-from ingestion.domain.problems import fault
+from ingestion.domain.problems import Fault, fault
 from ingestion.domain.pushed import Pushed
 from ingestion.exchange.domain.states import Change, Content
-from ingestion.exchange.feeds import Feed, FeedBroken
+from ingestion.exchange.feeds import Feed, FeedBroken, Watermark
 from ingestion.exchange.frontend import cell_of
 from ingestion.exchange.layouts import Layout
-from ingestion.exchange.positions import Position, encoded, instant_of
+from ingestion.exchange.positions import Position, encoded, instant_of, kept_newest
 from ingestion.files.domain.cells import plain
 from ingestion.files.domain.table import Row, TooLong, bounded, text_of
 from ingestion.files.row_events import Sender, Shaped, end_of, rejection, shape
@@ -29,27 +29,33 @@ _SUBJECT_BYTES: Final = 8
 
 
 class TableRow(NamedTuple):
-    """A row as it was read. `key`: keyed hash of its key. `position`: its place in the order of the table, with the
-    values of the driver. `raw`: keyed hash of its cells with content. `is_deleted`: None for an unknown operation.
-    `number`: its number in the run."""
+    """A row as it was read. `key`: keyed hash of its key. `has_key`: False if the key is empty. `position`: its place
+    in the order of the table, with the values of the driver. `watermark`: None if the table has none; an instant in
+    the future becomes the instant of the reading. `raw`: keyed hash of its operation and of its cells with content.
+    `is_deleted`: None for an unknown operation. `number`: its number in the run."""
 
     key: bytes
+    has_key: bool
     position: Position
+    watermark: Position | None
     raw: bytes
     is_deleted: bool | None
     cells: list[Any]
     number: int
 
 
-def row_of(layout: Layout, values: Sequence[Any], number: int) -> TableRow:
-    """Make a row from the values of the driver. Raises FeedBroken if the position cannot be stored.
+def row_of(layout: Layout, values: Sequence[Any], number: int, now: datetime) -> TableRow:
+    """Make a row from the values of the driver, read at `now`. Raises FeedBroken if the position cannot be stored.
 
     The key is part of the position."""
     cells = [cell_of(value) for value in values]
     word = None if layout.operation_at is None else text_of(cells[layout.operation_at]).strip()
+    key, position = _key_texts(cells[at] for at in layout.key_at), _position(layout, values)
     return TableRow(
-        key=_key_of(layout.setup.feed, [cells[at] for at in layout.key_at]),
-        position=_position(layout, values),
+        key=_key_of(layout.setup.feed, key),
+        has_key=any(key),
+        position=position,
+        watermark=_watermark(layout.setup.feed.watermark, position, now),
         raw=_raw_of(layout, word, cells),
         is_deleted=layout.is_deleted(word or ""),
         cells=cells,
@@ -70,9 +76,14 @@ def _raw_of(layout: Layout, word: str | None, cells: Sequence[Any]) -> bytes:
     return vault().blind_index(f"raw\0{layout.mapping_digest}{content.decode()}")[:_DIGEST_BYTES]
 
 
-def _key_of(feed: Feed, parts: Sequence[Any]) -> bytes:
-    """Keyed hash of the key. 12, 12.0 and `12 ` have one hash, because drivers give the same key in different types."""
-    texts = [plain(text_of(part)).upper() for part in parts]
+def _key_texts(cells: Iterable[Any]) -> list[str]:
+    """The key as text. The text `12 ` and the exact numbers 12 and 12.0 are one key, because drivers give the same key
+    in different types."""
+    return [plain(text_of(cell)).upper() for cell in cells]
+
+
+def _key_of(feed: Feed, texts: Sequence[str]) -> bytes:
+    """Keyed hash of the key."""
     return vault().blind_index(f"key\0{feed.feed}\0{feed.kind}\0{_encode(texts).decode()}")[:_DIGEST_BYTES]
 
 
@@ -81,9 +92,17 @@ def _comparable(cell: Any) -> Any:
     return cell if cell is None or isinstance(cell, str | int | float) else text_of(cell)
 
 
+def _watermark(watermark: Watermark | None, position: Position, now: datetime) -> Position | None:
+    """The watermark in a position. A future instant becomes `now`, so that it does not hide later changes of the
+    row."""
+    if watermark is None:
+        return None
+    kept = kept_newest(position[0], watermark, now)
+    return (position[0] if kept is None else kept, *position[1 : len(watermark.columns)])
+
+
 def watermark_of(layout: Layout, row: TableRow) -> Position | None:
-    watermark = layout.setup.feed.watermark
-    return row.position[: len(watermark.columns)] if watermark else None
+    return row.watermark
 
 
 def _written_at(layout: Layout, row: TableRow, now: datetime) -> datetime:
@@ -105,26 +124,26 @@ def read_row(layout: Layout, row: TableRow, now: datetime) -> tuple[Shaped, Chan
     urn = layout.setup.feed.source
     sender = Sender(urn, urn, at)
     cells = bounded(row.number, row.cells)
+    if not row.has_key:
+        return _unusable(layout, cells, sender, fault("/id", "required")), None
     if row.is_deleted is None:
-        return _unknown_operation(layout, cells, sender), None
+        return _unusable(layout, cells, sender, fault("/data/action", "operation_unknown")), None
     shaped = shape(cells, layout.plan, sender, now)
     return shaped, _change_of(layout, row, row.is_deleted, shaped, at)
 
 
-def _unknown_operation(layout: Layout, cells: Row, sender: Sender) -> Shaped:
-    faults = [fault("/data/action", "operation_unknown")]
-    return Shaped(cells, 0, rejection(cells, sender, faults), layout.column_names)
+def _unusable(layout: Layout, cells: Row, sender: Sender, found: Fault) -> Shaped:
+    return Shaped(cells, 0, rejection(cells, sender, [found]), layout.column_names)
 
 
 def _change_of(layout: Layout, row: TableRow, is_deleted: bool, shaped: Shaped, at: datetime) -> Change | None:
     """The change that a row states; None if the row is rejected. `at`: when the row was written."""
-    watermark = watermark_of(layout, row)
     if isinstance(shaped.read, Pushed):
         changed_at = max(at, shaped.read.time) if is_deleted else shaped.read.time
-        return Change(changed_at, watermark, is_deleted, _content_of(shaped.read))
+        return Change(changed_at, row.watermark, is_deleted, _content_of(shaped.read))
     if not is_deleted:
         return None
-    return Change(at, watermark, True, None, end_of(shaped.row, layout.plan))
+    return Change(at, row.watermark, True, None, end_of(shaped.row, layout.plan))
 
 
 def _content_of(event: Pushed) -> Content:
