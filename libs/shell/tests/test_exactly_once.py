@@ -259,6 +259,15 @@ async def test_a_settled_record_that_the_client_hands_out_again_is_left_out(data
     await client.stop()
 
 
+async def test_a_header_without_a_value_counts_as_empty(database: Database) -> None:
+    place, headers = TopicPartition("population.inbound", 0), (("ce_specversion", None), ("ce_id", b"1"))
+    sent = ConsumerRecord("population.inbound", 0, 1, 1_000, 0, None, b"{}", None, 0, 2, headers)
+    client = AIOKafkaConsumer()
+    (record,) = await Positions("probe", database).unsettled(client, {place: [sent]})
+    assert (record.header("ce_specversion"), record.header("ce_id"), record.header("ce_time")) == ("", "1", None)
+    await client.stop()
+
+
 async def test_what_only_happens_is_packed_into_few_rows_in_its_order_beside_the_states(database: Database) -> None:
     tasks = [f"task-{n}" for n in range(2 * PACK_MAX + 1)]
     async with database.transaction() as tx:

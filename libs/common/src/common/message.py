@@ -47,6 +47,11 @@ class Record(NamedTuple):
         return None
 
 
+def filled(headers: Iterable[tuple[str, bytes | None]]) -> Headers:
+    """The headers of a record as they were received. Kafka permits a header without a value; it becomes empty."""
+    return [(name, value or b"") for name, value in headers]
+
+
 class Message(msgspec.Struct, Generic[E_co], frozen=True, gc=False):
     """An event with its envelope. `correlation_id`: the pushed event that caused it, directly or through other events.
     `causation_id`: the event that caused it directly. `causes`: all pushed events that are folded into this one."""

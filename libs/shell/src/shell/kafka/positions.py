@@ -15,7 +15,7 @@ from typing import Any, Final, Literal, NamedTuple
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError, NoOffsetForPartitionError, OffsetOutOfRangeError
-from common.message import Record
+from common.message import Record, filled
 
 from shell import metrics
 from shell.kafka import client as kafka
@@ -220,7 +220,7 @@ class Positions:
                 continue
             expected = self._expected.get(tp) or 0
             found += [
-                Record(tp.topic, tp.partition, r.offset, r.key, r.value, r.headers, r.timestamp)
+                Record(tp.topic, tp.partition, r.offset, r.key, r.value, filled(r.headers), r.timestamp)
                 for r in records
                 if r.offset >= expected
             ]
