@@ -135,10 +135,17 @@ async def test_a_source_sees_its_own_requests_with_its_own_ids_and_officers_thos
     async with client_for(issue_token("source", source=PSB)) as psb:
         (seen,) = (await psb.get("/v1/corrections")).json()["corrections"]
     assert (seen["id"], seen["reason"], seen["state"]) == ("r1", "张三丰说不对", "open")
+    wrong = people.residence(people.number(2), id="r2")
+    wrong["data"]["value"]["division"] = "999999"
+    (rejection,) = await push(wrong, expect="rejected")
+    await ask(rejection["event_id"])
+    async with client_for(issue_token("source", source=PSB)) as psb:
+        shown = (await psb.get("/v1/corrections")).json()["corrections"]
+    assert {each["event_id"]: each["id"] for each in shown}[rejection["event_id"]] == "r2"
     async with client_for(issue_token("source", source=PSB.replace("psb", "grid"))) as grid:
         assert (await grid.get("/v1/corrections")).json()["corrections"] == []
-    (seen,) = (await officer.get("/v1/corrections")).json()["corrections"]
-    assert seen["id"] is None
+    shown = (await officer.get("/v1/corrections")).json()["corrections"]
+    assert [each["id"] for each in shown] == [None, None]
     async with client_for(issue_token("officer", division="140700")) as other:
         assert (await other.get("/v1/corrections")).json()["corrections"] == []
         body = {"event_id": receipt["event_id"], "reason": "x"}

@@ -24,9 +24,9 @@ from ingestion.audits import store as audits
 from ingestion.corrections import store
 from ingestion.corrections.shapes import CorrectionIn, CorrectionOut, CorrectionPageOut, WithdrawalIn
 from ingestion.domain.problems import CORRECTIONS, PROBLEMS, QUARANTINE
-from ingestion.reading.events import reopen
+from ingestion.reading.events import id_and_source, reopen
 from ingestion.recording.correction_requests import Asked, ask
-from ingestion.recording.store import statements
+from ingestion.recording.store import rejections, statements
 from ingestion.register.senders import sender
 from ingestion.register.sources import registered, versions_seen
 
@@ -147,9 +147,16 @@ async def _load_open(tx: Tx, event_id: str) -> store.Request:
 
 
 async def _own_ids(connection: Any, requests: Sequence[store.Request]) -> dict[str, str]:
-    """The source's own id of each accepted event, by event id."""
-    sealed = await statements.load_sealed(connection, [request.event_id for request in requests])
-    return {event_id: reopen(vault().open(body, event_id.encode())).id for event_id, body in sealed.items()}
+    """The source's own id of each event, by event id. A rejected event of which no id can be read is left out."""
+    event_ids = [request.event_id for request in requests]
+    found: dict[str, str] = {}
+    for rejected in await rejections.load_bodies(connection, event_ids):
+        own_id, _ = id_and_source(vault().open(rejected.sealed, rejected.rejection_id.encode()))
+        if own_id is not None:
+            found[rejected.event_id] = own_id
+    for event_id, sealed in (await statements.load_sealed(connection, event_ids)).items():
+        found[event_id] = reopen(vault().open(sealed, event_id.encode())).id
+    return found
 
 
 def _shown(request: store.Request, own_id: str | None = None) -> CorrectionOut:

@@ -249,7 +249,7 @@ def _reject(
 
     The rejection counts for its `sender`. If the sender may send for all sources (None), it counts for the source that
     the event names."""
-    id_, named = (event.id, event.source) if event is not None else _named(raw)
+    id_, named = (event.id, event.source) if event is not None else id_and_source(raw)
     source = _registered(sender or named)
     return Rejected(
         id=id_,
@@ -273,7 +273,7 @@ def _day(time: datetime, now: datetime) -> date | None:
 
 def named_source(raw: bytes) -> str | None:
     """The source that an event names, even if the event does not decode; None if it names none."""
-    return _named(raw)[1]
+    return id_and_source(raw)[1]
 
 
 class _Names(msgspec.Struct):
@@ -281,7 +281,7 @@ class _Names(msgspec.Struct):
     source: Any = None
 
 
-def _named(raw: bytes | msgspec.Raw) -> tuple[str | None, str | None]:
+def id_and_source(raw: bytes | msgspec.Raw) -> tuple[str | None, str | None]:
     """Id and source of an event that does not decode, if they can be read."""
     try:
         names = msgspec.json.decode(raw, type=_Names)
