@@ -112,6 +112,7 @@ async def test_a_batch_that_was_not_committed_is_not_counted(push, people, datab
     assert receipt["problems"][0]["code"] == "id_reused"
     async with database.reading() as connection:
         assert whole_day(await days.load_day(connection, PSB, DAY)) == RecordedDay(1, digest("a"))
+        assert await days.count_rejected(connection, PSB, DAY) == 1
 
 
 @pytest.mark.parametrize(

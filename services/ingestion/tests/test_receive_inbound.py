@@ -74,6 +74,14 @@ async def test_a_record_that_names_another_source_is_a_rejection_of_the_topics_s
     assert await rejected() == [(PSB, "/source", "source_not_of_topic")]
 
 
+async def test_an_id_used_again_for_another_event_is_a_rejection_and_is_not_lost(driver, people, heads, rejected):
+    one, other = (people.residence(people.number(n), id="same") for n in (1, 2))
+    for _ in range(2):
+        await driver.deliver_records([structured(one), structured(other)])
+    assert len(await heads()) == 1
+    assert await rejected() == [(PSB, "/id", "id_reused")]
+
+
 async def test_no_record_on_a_topic_ever_counts_for_another_source(driver, people, admin, rejected):
     """A faulty record that names another source does not count for that source."""
     victim = f"urn:cn:exchange:{CITY}:grid"

@@ -21,7 +21,7 @@ from ingestion.domain.problems import fault
 from ingestion.domain.pushed import Pushed
 from ingestion.domain.receipts import Receipt, Rejected
 from ingestion.recording.recorder import record
-from ingestion.recording.rejections import record_rejections
+from ingestion.recording.rejections import record_rejections, rejected_by_core
 
 log = logging.getLogger(__name__)
 QUEUE_WEIGHT_MAX: Final = 20_000
@@ -174,8 +174,10 @@ class Intake:
     async def _commit(self, batch: Sequence[_Part]) -> deque[Receipt]:
         now = clock.now()
         async with self.database.transaction() as tx:
-            receipts = await record(tx, [e for part in batch for e in part.events], now)
-            await record_rejections(tx, [r for part in batch for r in part.rejected], now)
+            events = [e for part in batch for e in part.events]
+            receipts = await record(tx, events, now)
+            rejected = [r for part in batch for r in part.rejected]
+            await record_rejections(tx, [*rejected, *rejected_by_core(events, receipts)], now)
         return deque(receipts)
 
     async def _reject(self, batch: Sequence[_Part], error: Exception) -> None:

@@ -20,7 +20,7 @@ from ingestion.domain.receipts import Receipt, Rejected
 from ingestion.reading.bodies import Unreadable, need_json, structured
 from ingestion.reading.events import read_event, reject_unread
 from ingestion.recording.recorder import record
-from ingestion.recording.rejections import record_rejections
+from ingestion.recording.rejections import record_rejections, rejected_by_core
 from ingestion.register import quotas, sources
 
 # The pattern also matches topics named after no source: their records must be counted too.
@@ -57,7 +57,7 @@ async def on_pushed(records: Sequence[Record], tx: Tx) -> None:
     if (batch.rejected or batch.unverified) and await _has_changed(tx):
         batch = await _read_batch(records, now)
     receipts = await record(tx, batch.events, now)
-    await record_rejections(tx, batch.rejected, now)
+    await record_rejections(tx, [*batch.rejected, *rejected_by_core(batch.events, receipts)], now)
     await count_and_park(tx, batch.unverified, calendar.civil_date(now))
     await quotas.owe_on(tx, _charged(batch.events, batch.signed, receipts))
 

@@ -10,7 +10,8 @@ from common.message import derived_id
 from shell.privacy import vault
 from shell.store.transaction import Tx
 
-from ingestion.domain.receipts import Rejected
+from ingestion.domain.pushed import Pushed
+from ingestion.domain.receipts import Receipt, Rejected
 from ingestion.recording.store import rejections as store
 
 REJECTED_BODY_BYTES_MAX: Final = 65_536
@@ -24,6 +25,24 @@ async def record_rejections(tx: Tx, rejected: Sequence[Rejected], now: datetime)
             row = _row(each, each.source, now)
             rows[row.rejection_id] = row
     await store.insert_rejections(tx, list(rows.values()))
+
+
+def rejected_by_core(events: Sequence[Pushed], receipts: Sequence[Receipt]) -> list[Rejected]:
+    """The valid events that were rejected when they were recorded, because their id was used before with other content.
+
+    `receipts`: of these events, in the same order."""
+    return [
+        Rejected(
+            id=event.id,
+            event_id=event.event_id,
+            source=event.source.urn,
+            day=event.day,
+            faults=tuple(receipt.problems),
+            body=event.kept,
+        )
+        for event, receipt in zip(events, receipts, strict=True)
+        if receipt.status == "rejected"
+    ]
 
 
 def _row(rejected: Rejected, source: str, now: datetime) -> store.Rejection:
