@@ -192,3 +192,26 @@ async def test_one_key_asks_once_also_when_the_request_is_settled(officer, push,
     other = await officer.post("/v1/corrections", json=body | {"reason": "另一原因"}, headers=key)
     assert (other.status_code, other.json()["code"]) == (409, "idempotency_key_reused")
     assert await database.pool.fetchval("SELECT count(*) FROM corrections") == 1
+
+
+@pytest.mark.parametrize("by", ["source", "officers"])
+async def test_a_request_about_a_counted_event_is_closed_when_the_event_waits_and_is_settled(
+    push, people, abroad, resident, look, driver, by
+):
+    event_id = await abroad.move(people, resident)
+    asked = await abroad.post("/v1/corrections", area=abroad.AREA, event_id=event_id)
+    assert asked.status_code == 201
+    (case,) = (await abroad.get("/v1/places"))["places"]
+    await abroad.post(f"/v1/places/{case['case_id']}/object")
+    await look()
+    assert await driver.emitted(CorrectionAnswered) == []
+    if by == "source":
+        later = {"previous": f"claim-{resident[-6:]}", "time": "2026-11-21T00:00:00+08:00"}
+        event = people.residence(resident, id="back", action="annulled", **later)
+        event["data"] |= {"value": None}
+        await push(abroad.sent(event), expect="accepted")
+    else:
+        answer = await abroad.post(f"/v1/quarantine/{event_id}/discard", area="000000")
+        assert answer.status_code == 200, answer.text
+    await look()
+    assert [answer.outcome for answer in await driver.emitted(CorrectionAnswered)] == ["withdrawn"]

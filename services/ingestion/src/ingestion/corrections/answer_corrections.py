@@ -1,4 +1,4 @@
-"""The job that closes a correction request when its source has corrected the event."""
+"""The job that closes a correction request when its event is changed, accepted, applied, discarded or withdrawn."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
@@ -30,7 +30,7 @@ class Answer(NamedTuple):
 
 
 async def answer_corrections(database: Database) -> int:
-    """Job: check open requests, and close those whose event is corrected or settled. Returns the number checked."""
+    """Job: check at most STEP_MAX open requests, and close those that have an answer. Returns the number checked."""
     now = clock.now()
     async with database.transaction() as tx:
         requests = await store.lock_open(tx, now - LOOK_EVERY, MARGIN, STEP_MAX)
@@ -82,24 +82,20 @@ async def _household_statements(tx: Any, households: Sequence[str]) -> dict[str,
 def _answer(request: store.OpenRequest, households: Mapping[str, Sequence[Statement]]) -> Answer | None:
     """The answer to a request; None while there is none. `households`: statements by household.
 
-    A rejected event is answered when it is accepted, an applied event when its source changes it."""
+    A request about a rejected event is answered when the event is accepted; about a waiting event, when it is applied;
+    about an applied event, when its source changes it. If officers discard the event or its source withdraws it, the
+    request is withdrawn."""
     if request.target == "rejected":
         return Answer("answered", request.event_id) if request.status is not None else None
+    if request.status == "parked":  # an applied event may have waited again, too
+        return Answer("withdrawn", None)
     if request.target == "waiting":
-        return _answer_of_waiting(request)
+        return Answer("answered", request.event_id) if request.status == "applied" else None
     known = [*households.get(request.household or "", ())]
     if request.statements:
         known += statements_of(request.statements)
     first = _first_change(request, known)
     return Answer("answered", first.event_id) if first is not None else None
-
-
-def _answer_of_waiting(request: store.OpenRequest) -> Answer | None:
-    """A waiting event answers the request when it is applied. If officers discard it or its source withdraws it, the
-    request is withdrawn."""
-    if request.status == "parked":
-        return Answer("withdrawn", None)
-    return Answer("answered", request.event_id) if request.status == "applied" else None
 
 
 def _first_change(request: store.OpenRequest, known: Sequence[Statement]) -> Statement | None:
