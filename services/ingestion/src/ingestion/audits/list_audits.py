@@ -25,7 +25,7 @@ PERSON_IDS_MAX: Final = 100
 
 class AuditOut(BaseModel):
     """`actor`: the subject of the token, with its `role` and area (`division`). `persons`: the number of persons.
-    `fields`: the fields of the vault that were revealed."""
+    `fields`: the fields of the vault that were revealed; `row` for a download of rejected rows."""
 
     audit_id: str
     at: datetime

@@ -13,7 +13,8 @@ from shell.store.transaction import Tx
 
 
 class Audit(NamedTuple):
-    """A row of the log. `fields`: revealed fields of the vault, joined by commas. `person_ids`: JSON list of ids."""
+    """A row of the log. `fields`: revealed fields of the vault, or `row` for rejected rows, joined by commas.
+    `person_ids`: JSON list of ids."""
 
     audit_id: int
     at: datetime
@@ -87,7 +88,7 @@ async def append_audit(
 
 
 def _areas_of(caller: Caller) -> list[str]:
-    """The caller's area and all areas above it."""
+    """The caller's area and all areas above it; empty for a caller without an area."""
     return [caller.division, *divisions.ancestors(caller.division)] if caller.division else []
 
 

@@ -71,7 +71,8 @@ class _Part:
             self.done.set_exception(error)
 
     def halve(self) -> "tuple[_Part, _Part] | None":
-        """Return the two halves of this part, in the order of recording; None if it has nothing to divide.
+        """Return the two halves of this part, in the order of recording. None: it has one event alone, or rejected
+        events alone.
 
         The rejected events come first: the request is answered once all its other events are."""
         parts = halves(self.events)
@@ -187,7 +188,7 @@ class Intake:
 
 
 def _split(batch: Sequence[_Part]) -> Halves[_Part] | None:
-    """Split a batch between two parts or, if it has one part, between two events. None: it has one event or none."""
+    """Split a batch between two parts. If it has one part, halve this part. None: it cannot be split."""
     if len(batch) > 1:
         return halves(batch)
     parts = batch[0].halve()

@@ -51,9 +51,10 @@ async def list_unverified(
     limit: Limit = 100,
     after: Cursor | None = None,
 ) -> UnverifiedPageOut:
-    """Counts for the days on which the platform read the records; without `since` and `until`, for today. These records
-    count for no source. A source sees the counts under its own name. Officers see the counts of the sources in their
-    area, and officers of the nation also records that name no source."""
+    """Counts for the days on which the platform read the records. Without `until` the last day is today; without
+    `since` it is the only day. These records count for no source. A source sees the counts under its own name.
+    Officers and auditors see the counts of the sources in their area; those of the nation also see records that name
+    no source."""
     first, last = _period(since, until)
     await sources.refresh(db)
     cursor = _cursor(after)

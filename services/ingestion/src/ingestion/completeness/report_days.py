@@ -42,10 +42,12 @@ class AnnouncedOut(BaseModel):
 
 
 class CompletenessOut(BaseModel):
-    """`received` = `applied` + `quarantined` + `parked`, and by kind. `announced`: the source's report. `state`:
-    `short` (fewer events arrived than reported), `over` (more), `differs` (the same number, but other events),
-    `complete`, `not_reported`. `complete` is null without a report. `digest` is null for days counted before digests
-    were kept. `gap_since`: the start of the open alarm about this day."""
+    """`received`: the number of events that arrived = `applied` + `quarantined` + `parked`; `kinds`: the same by kind.
+    `parked`: events that officers have discarded or the source has withdrawn. `rejected`: further events, which were
+    rejected. `announced`: the source's report. `state`: `short` (fewer events arrived than reported), `over` (more),
+    `differs` (the same number, but other events), `complete`, `not_reported`. `complete` is null without a report.
+    `digest` is null for days counted before digests were kept. `gap_since`: the start of the open alarm about this
+    day."""
 
     source: str
     day: date

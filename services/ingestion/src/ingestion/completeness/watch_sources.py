@@ -1,5 +1,6 @@
 """The job that raises alarms about sources: for incomplete days (gaps) and for kinds that stop arriving (silence). It
-emits one event when an alarm opens and one when it closes.
+emits one event when an alarm opens and one when it closes. An alarm about a kind that is no longer expected closes
+without an event.
 
 It processes every day, even after a long downtime. After an outage of the platform, silence opens no alarm for an hour,
 so that sources can send again.
@@ -50,8 +51,8 @@ async def watch_sources(database: Database) -> int:
 
 
 async def _expect_days(tx: Tx, last: date) -> int:
-    """Store the days since the last step as expected, for every source that reports its days; return the number of
-    days."""
+    """Store the days since the last step, at most EXPECTED_DAYS_MAX, as expected for every source that reports its
+    days; return the number of days."""
     days = _days_after(await store.load_mark(tx, _EXPECTING), last)
     if days:
         await store.insert_expected(tx, [(urn, day) for urn in _reporting_sources() for day in days])
@@ -71,7 +72,7 @@ def _reporting_sources() -> list[str]:
 
 
 async def _compare_days(tx: Tx, last: date, now: datetime) -> int:
-    """Compare changed days up to `last` with their reports; return the number of days."""
+    """Compare at most DAYS_MAX changed days up to `last` with their reports; return the number of days."""
     days = await store.lock_days_to_compare(tx, last, DAYS_MAX)
     counts = await store.load_counts(tx, [day.key for day in days])
     compared = [_compared(tx, day, whole_day(counts[day.key]), now) for day in days]
@@ -130,7 +131,7 @@ class _Alarm(NamedTuple):
 
 
 async def _update_silences(tx: Tx, now: datetime) -> int:
-    """Open and close alarms; returns the number of silent kinds."""
+    """Open and close alarms; return the number of open alarms."""
     in_grace = await _in_grace(tx, now)
     arrivals = {row.key: row for row in await store.list_arrivals(tx.sql)}
     expected = _expected(arrivals)
@@ -170,7 +171,8 @@ def _emit_silence(tx: Tx, alarm: _Alarm) -> None:
 def _no_longer_expected(
     arrivals: Mapping[store.SourceKind, store.Arrival], expected: Collection[store.SourceKind]
 ) -> list[store.Silence]:
-    """The ends of open alarms about kinds that are not in `expected`. Such an end emits no event."""
+    """The ends of open alarms about kinds that are not in `expected`, for example of a suspended source. Such an end
+    emits no event."""
     silent_keys = [key for key, row in arrivals.items() if row.silent_since]
     return [store.Silence(*key, None) for key in silent_keys if key not in expected]
 

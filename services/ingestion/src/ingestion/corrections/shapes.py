@@ -22,7 +22,8 @@ class WithdrawalIn(Body):
 
 
 class CorrectionOut(BaseModel):
-    """`id`: the source's own id of the event, shown to the source only. `answered_by`: the event that answered."""
+    """`id`: the source's own id of the event, shown to the source only; null if no id could be read in a rejected
+    event. `kind`: null for a rejected event. `answered_by`: the event that answered; null without an answer."""
 
     correction_id: str
     source: str

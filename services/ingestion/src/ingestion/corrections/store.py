@@ -50,8 +50,9 @@ class Rejection(NamedTuple):
 
 
 class OpenRequest(NamedTuple):
-    """An open request with the present state of its event: `status`, `chain` and `household` are None until the event
-    is accepted. `statements`: the person's statements, only if they have changed since the last check."""
+    """An open request with the present state of its event. `status`: None until the event is accepted. `chain`: None
+    while the event does not count. `household`: the household that its chain names, if any. `statements`: of the
+    person; None if they have not changed since the last check."""
 
     correction_id: str
     source: str
@@ -65,7 +66,8 @@ class OpenRequest(NamedTuple):
 
 
 class Settled(NamedTuple):
-    """The end of a request. `state`: answered or withdrawn. `answered_by`: id of the event that answers the request."""
+    """The end of a request. `state`: answered or withdrawn. `answered_by`: the event that answers the request; None if
+    the request is withdrawn."""
 
     correction_id: str
     state: str

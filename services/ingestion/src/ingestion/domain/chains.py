@@ -55,7 +55,7 @@ def place_events(
     belongs to that person. Identity changes that take effect merge circles. An event in `forced` takes effect without
     its predecessor, by a decision of officers. Its chain is the one that the missing event would begin. An event in
     `stuck` waits for the reason given there (`domain.standing`). A disability certificate waits if its ID number
-    belongs to no person of the person's circle.
+    belongs to no person of the person's circle, unless its event is in `forced`.
     """
     while True:
         before = circles.size

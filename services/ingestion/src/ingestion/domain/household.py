@@ -139,7 +139,8 @@ def _copies(household: str, entry: Entry, persons: Sequence[str]) -> Iterator[Co
 
 
 def _copied(household: str, entry: Entry) -> Statement:
-    """The statement as it reaches members of the household. It is annulled if it names another household."""
+    """The statement as it reaches members of the household. It is annulled if its value names another household or
+    none."""
     stated = entry.statement
     if stated.value is not None and household_of(stated) != household:
         stated = replace(stated, action="annulled", value=None, valid_from=None, valid_to=None)

@@ -40,8 +40,9 @@ class Member(msgspec.Struct, frozen=True, gc=False):
 class Pushed(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A valid event.
 
-    `previous`: event id of its predecessor. `members`: other persons whom it names by number. `holder`: the person
-    named by the ID number in a disability certificate, if it is another number. `household`: keyed hash of the
+    `event_id`: the platform's id, a keyed hash of the source and `id`, the source's own id. `day`: the civil day of
+    `time`. `previous`: event id of its predecessor. `members`: other persons whom it names by number. `holder`: the
+    person named by the ID number in a disability certificate, if it is another number. `household`: keyed hash of the
     household number. `digest`: keyed hash of the content. `kept`: the whole event as JSON, to be sealed. `name`: only
     of a registration. `name_digest`: keyed hash of that name, or of the holder's name of a bank account. `account`:
     keyed hash of the account number. `value_ignored`: the source sent a value that the action does not use; the value

@@ -13,7 +13,8 @@ Status = Literal["accepted", "duplicate", "quarantined", "rejected"]
 
 
 class Rejected(msgspec.Struct, frozen=True, kw_only=True):
-    """A rejected event: it can never be accepted as it is."""
+    """A rejected event. `id`: the source's own id. `source`: the source for which the rejection counts; None if it is
+    not registered. `day`: the civil day of its time; None if the time is unknown. `body`: the event as it was sent."""
 
     id: str | None
     event_id: str | None
@@ -25,8 +26,8 @@ class Rejected(msgspec.Struct, frozen=True, kw_only=True):
 
 @dataclass(slots=True)
 class Receipt:
-    """The answer to one event. `accepted` means committed. `problems`: the reasons why an event was not accepted, or
-    the notes on an accepted event (list `notes` of the published codes)."""
+    """The answer to one event. `accepted` means committed. `problems`: the reasons why the event was rejected or waits,
+    and notes on an event that was not rejected (list `notes` of the published codes)."""
 
     id: str | None
     event_id: str | None

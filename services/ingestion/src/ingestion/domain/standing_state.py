@@ -51,10 +51,10 @@ class StandingState(msgspec.Struct, array_like=True, frozen=True):
     """The vouched places of a person.
 
     `strong`: vouched divisions; `weak`: divisions that are vouched by silence only. `seed`: 0 no place is known, 1 the
-    first residence is vouched, 2 a hukou is known. `special`: the person has a claim, a hint or a decision of officers;
-    then a change of place needs all statements. `exempt`: chains and member parts that officers have released. `own`:
-    statements of the platform itself. `home`: the county of the newest vouched hukou or, without one, of the newest
-    vouched residence."""
+    first residence is vouched, 2 a hukou is known. `special`: the person has a claim, a hint, a place vouched by
+    silence, a decision of officers or an own statement of the platform; then a change of place needs all statements.
+    `exempt`: chains and member parts that officers have released. `own`: statements of the platform itself. `home`: the
+    county of the newest vouched hukou or, without one, of the newest vouched residence."""
 
     strong: tuple[str, ...] = ()
     weak: tuple[str, ...] = ()

@@ -26,8 +26,10 @@ from ingestion.domain.stated_chains import NOT_COUNTED
 def statement_of(
     pushed: Pushed, chain: str, instant: datetime, person_of: Mapping[bytes, str], name_digest: bytes = b""
 ) -> Statement:
-    """`person_of`: person ids by blind index. `name_digest`: of the person's registered name, empty while none is
-    known."""
+    """Return the statement of an event in this chain, recorded at `instant`.
+
+    `person_of`: person ids by blind index. `name_digest`: of the person's registered name, empty while none is known.
+    """
     return Statement(
         event_id=pushed.event_id,
         chain=chain,

@@ -109,7 +109,8 @@ class Setup:
 
     @property
     def order(self) -> list[str]:
-        """The columns that sort the rows of a read. Together they are unique."""
+        """The columns that sort the rows of a page: watermark and key. Together they should identify a row of the
+        table; if too many rows have the same values, the feed fails with `order_not_unique`."""
         marks = self.feed.watermark.columns if self.feed.watermark else []
         return list(dict.fromkeys([*marks, *self.feed.key]))
 

@@ -13,7 +13,7 @@ STEP_MAX: Final = 1_000
 
 
 async def forget_rows(database: Database) -> int:
-    """Delete at most STEP_MAX rows. Returns their number. The retention time is that of files."""
+    """Job: delete at most STEP_MAX old rejected rows; return their number. The retention time is that of files."""
     before = clock.now() - timedelta(days=ImportSettings().rejects_kept_days)
     async with database.transaction() as tx:
         return await store.delete_old_rejects(tx, before, STEP_MAX)

@@ -76,8 +76,8 @@ class Frontend:
 
     def page(self, columns: Sequence[str], order: Sequence[str], after: Sequence[Any], since: Any, limit: int) -> Page:
         """Read at most `limit` rows, sorted by `order`. The page begins after the position `after`, or at the value
-        `since` of the first column in `order`, or at the first row. Values have the types of the driver, or are
-        TooLong. `columns` contains `order`."""
+        `since` of the first column in `order`, or at the first row with a value there. Values have the types of the
+        driver, or are TooLong. `columns` contains `order`."""
         sort = [self._column(name) for name in order]
         query = self._select(columns).where(_start_condition(sort, after, since)).order_by(*sort).limit(limit)
         query = query.execution_options(stream_results=True, max_row_buffer=_ROWS_AT_ONCE)

@@ -140,7 +140,8 @@ def _batch_rows(opened: Any, sizes: dict[int, Size]) -> int:
 
 
 def _row_bytes(stored: Any, size: Size, kind: Any) -> int:
-    """The largest size of one row in a column, as an average over a page."""
+    """The bytes of one row in a column, at most: the average of a page, for the page with the highest average. A text
+    that names a dictionary entry may be as large as the whole dictionary."""
     if stored.physical_type == "FIXED_LEN_BYTE_ARRAY":
         return int(stored.length)
     if stored.physical_type != "BYTE_ARRAY" or _is_dictionary(kind):

@@ -82,8 +82,9 @@ async def import_file(
     format: Format | None = None,
     mapping: MappingText = "{}",
 ) -> ImportOut:
-    """The body is the file. The answer is its import, which a job works through. The same file with the same mapping
-    is the same import: if it is done, nothing changes; if it failed or its stored file is lost, the job continues.
+    """The body is the file. The answer is its import, which a job works through. The same file with the same source,
+    kind, format and mapping is the same import. If this import is done or still waits, nothing changes. If it failed
+    or its stored file is lost, the job continues.
     `503 spool_full`: the disk has too little free space, and nothing is stored."""
     urn = _source(caller, source, kind)
     given = _read_mapping(mapping, kind)

@@ -39,7 +39,8 @@ def plain(text: str) -> str:
 
 
 def prepared(cell: Cell) -> Any:
-    """The value of a cell; None if it is empty. Raises CellWrong for a cell without a usable value."""
+    """The value of a cell; None if it is empty. Bytes become text. Raises CellWrong for a cell without a usable
+    value."""
     if isinstance(cell, Calculated):
         cell = cell.value
     if isinstance(cell, BadCell):
@@ -103,7 +104,7 @@ def to_number(value: Any) -> float:
 
 
 def to_list(value: Any) -> list[str]:
-    """The codes of a list. In text, commas, semicolons, slashes, bars or spaces separate them."""
+    """The codes of a list. In text, commas (also 、), semicolons, slashes, bars or spaces separate them."""
     if isinstance(value, list | tuple):
         return [to_code(v) for v in value]
     text = value if isinstance(value, str) else to_code(value)
@@ -116,7 +117,7 @@ def to_list(value: Any) -> list[str]:
 def to_division(value: Any) -> str:
     """The code of a division, from a code of 6, 9 or 12 digits or from a name that only one division has.
 
-    Raises CellWrong for any other name."""
+    Digits are not checked here. Raises CellWrong for any other name."""
     text = to_code(value)
     if text.isdigit():
         return _without_zeros(text)

@@ -22,7 +22,7 @@ ToText = Callable[[Any], str]
 
 def date_reader(formats: Sequence[str], zero: date) -> ToText:
     """Return a function that converts a cell to a date YYYY-MM-DD. It reads the usual ways to write a date in Chinese
-    files, and raises CellWrong for anything else.
+    files, and raises CellWrong for any other text or number. An instant with an offset has its date in Asia/Shanghai.
 
     `formats` (strptime) are tried first. `zero`: day 0 of serial day numbers."""
     given = tuple(formats)
@@ -126,7 +126,7 @@ def inclusive(to_date: ToText) -> ToText:
 
 def instant_reader(to_date: ToText) -> ToText:
     """Return a function that converts a cell to an instant in ISO 8601. Without an offset it is in Asia/Shanghai, and
-    without a time of day it is midnight. The function raises CellWrong."""
+    without a time of day it is midnight. The fraction of a number is ignored. The function raises CellWrong."""
 
     def to_instant(value: Any) -> str:
         if isinstance(value, datetime):
