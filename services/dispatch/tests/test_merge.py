@@ -89,6 +89,24 @@ async def test_split_again_both_are_visited(driver, tasks, story, add_provider, 
     await is_sound(database, story)
 
 
+@pytest.mark.parametrize("own_decision_first", [True, False])
+async def test_a_merge_that_was_withdrawn_at_once_leaves_both_visited_in_any_order(
+    driver, tasks, story, add_provider, database, own_decision_first
+):
+    """Only the newest decision about the other number arrives, and it is the same as before the merge."""
+    await add_provider(story.A, story.COUNTY)
+    await driver.deliver(story.visiting("stays"), story.visiting("goes"))
+    survivor = [
+        story.visiting("stays", version=2, aliases=(story.ident("goes"),)),
+        story.visiting("stays", version=3),
+    ]
+    other = story.visiting("goes", version=3)
+    for decided in [other, *survivor] if own_decision_first else [survivor[0], other, survivor[1]]:
+        await driver.deliver(decided)
+    assert {t["person_id"] for t in await live(tasks)} == {story.ident("stays"), story.ident("goes")}
+    await is_sound(database, story)
+
+
 async def test_the_survivors_visits_are_those_of_either_number(driver, story, add_provider, client, auth):
     await add_provider(story.A, story.COUNTY)
     await driver.deliver(story.visiting("goes"))

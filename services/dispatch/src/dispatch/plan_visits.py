@@ -16,15 +16,17 @@ from dispatch import store
 from dispatch.changes import Causes, PlanKey, save_changes
 from dispatch.domain.decision import decide_plan
 from dispatch.domain.facts import VisitFacts, facts_of, visit_digest
-from dispatch.domain.plan import Plan, PlanDecision, merged_away
+from dispatch.domain.plan import Plan, PlanDecision, with_survivor
 from dispatch.domain.task import Task
 from dispatch.parameters import visit_rules
 
 STEP_MAX: Final = 500
+Decided = Message[EntitlementsDecided]
+Decisions = Mapping[str, Decided]  # by person id
 _NO_TASKS: Final[Sequence[Task]] = ()
 
 
-async def on_entitlements_decided(messages: Sequence[Message[EntitlementsDecided]], tx: Tx) -> None:
+async def on_entitlements_decided(messages: Sequence[Decided], tx: Tx) -> None:
     """Decide the visit plans again for persons whose decision changed for visits. One statement finds these persons."""
     changed = await store.claim_heads(tx, [_head(message.data) for message in messages])
     if not changed:
@@ -32,15 +34,36 @@ async def on_entitlements_decided(messages: Sequence[Message[EntitlementsDecided
     causes = {m.data.person_id: m for m in messages if m.data.person_id in changed}
     aliases = {alias: m for m in causes.values() for alias in m.data.aliases if alias not in causes}
     known = await store.lock_plans(tx, {*causes, *aliases})
-    merged = [merged_away(plan) for (person_id, _), plan in known.items() if person_id in aliases]
-    await _decide(tx, [*merged, *_newest_plans(causes, known)], clock.today(), aliases | causes)
+    merged = [with_survivor(plan, aliases[id_].data.person_id) for (id_, _), plan in known.items() if id_ in aliases]
+    former = _former_aliases(known, causes, aliases)
+    plans = [*merged, *await _split_off(tx, former), *_newest_plans(causes, known)]
+    await _decide(tx, plans, clock.today(), former | aliases | causes)
 
 
 def _head(decided: EntitlementsDecided) -> store.Head:
     return store.Head(decided.person_id, decided.version, visit_digest(decided))
 
 
-def _newest_plans(causes: Mapping[str, Message[EntitlementsDecided]], known: Mapping[PlanKey, Plan]) -> Iterator[Plan]:
+def _former_aliases(known: Mapping[PlanKey, Plan], causes: Decisions, aliases: Decisions) -> dict[str, Decided]:
+    """Return by person id the decision that no longer names the person as an alias. An identity with a decision in this
+    batch, or with another survivor in it, is left out."""
+    former: dict[str, Decided] = {}
+    for (person_id, _), plan in known.items():
+        decided = causes.get(person_id)
+        if decided is not None:
+            former |= {alias: decided for alias in plan.facts.aliases if alias not in decided.data.aliases}
+    return {alias: decided for alias, decided in former.items() if alias not in causes and alias not in aliases}
+
+
+async def _split_off(tx: Tx, former: Decisions) -> list[Plan]:
+    """Return the plans of former aliases without their survivor. The own decision may not change, and so never come."""
+    if not former:
+        return []
+    plans = (await store.lock_plans(tx, former)).values()
+    return [with_survivor(p, None) for p in plans if p.facts.survivor == former[p.person_id].data.person_id]
+
+
+def _newest_plans(causes: Decisions, known: Mapping[PlanKey, Plan]) -> Iterator[Plan]:
     for person_id, message in causes.items():
         for item in VISIT_ITEMS:
             plan = _with_newest_facts(known.get((person_id, item)), message, item)
@@ -48,7 +71,7 @@ def _newest_plans(causes: Mapping[str, Message[EntitlementsDecided]], known: Map
                 yield plan
 
 
-def _with_newest_facts(plan: Plan | None, message: Message[EntitlementsDecided], item: str) -> Plan | None:
+def _with_newest_facts(plan: Plan | None, message: Decided, item: str) -> Plan | None:
     """Return the plan with the facts of the decision; None if there is neither a plan nor a need for one."""
     facts = facts_of(message.data, item)
     if plan is None:

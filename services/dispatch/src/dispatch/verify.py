@@ -159,7 +159,7 @@ def plan_fault(plan: Plan, today: date, rules: VisitRules, *, has_window: bool) 
     """
     if plan.act_on is not None and plan.act_on <= today:
         return None if plan.act_on == today else f"the step of its plan was due on {plan.act_on}"
-    alive = plan.facts.died_on is None and not plan.facts.merged
+    alive = plan.facts.died_on is None and not plan.facts.is_merged
     if alive and plan.facts.suspected_on is not None:
         paused = (plan.state, plan.cause) == ("paused", "suspicion")
         return None if paused else "a death is suspected, but the plan is not paused for a check"

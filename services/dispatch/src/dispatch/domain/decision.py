@@ -33,7 +33,7 @@ def decide_plan(
     open_ = [task for task in tasks if task.state in OPEN]
     if facts.died_on is not None:
         return _stop(plan, open_, "died")
-    if facts.merged:
+    if facts.is_merged:
         return _stop(plan, [task for task in open_ if task.state != "in_progress"], "superseded")
     timeline = runs(facts.stretches)
     run = run_on(timeline, today)

@@ -63,7 +63,8 @@ class VisitFacts(msgspec.Struct, frozen=True, array_like=True):
     `aliases`: other identities of the same human; a visit to one of them counts for all. `handled`: marks of the facts
     that led to a visit. `check_division`: place of the check of a suspected death, None without a suspicion.
     `hinted_stays` and `hinted_incidents` come from sources that are not responsible for the person. They pause no
-    visit, but a call may take the place of a visit.
+    visit, but a call may take the place of a visit. `survivor`: the surviving identity whose decision names this person
+    as an alias; None as soon as the person's own decision arrives or that decision is withdrawn.
     """
 
     stretches: tuple[Stretch, ...] = ()
@@ -78,6 +79,12 @@ class VisitFacts(msgspec.Struct, frozen=True, array_like=True):
     check_division: str | None = None
     hinted_stays: tuple[Stay, ...] = ()
     hinted_incidents: tuple[Incident, ...] = ()
+    survivor: str | None = None
+
+    @property
+    def is_merged(self) -> bool:
+        """Whether the person was merged into another one, by the own decision or by the survivor's."""
+        return self.merged or self.survivor is not None
 
     def in_hospital(self, day: date) -> bool:
         return any(stay.covers(day) for stay in self.stays)

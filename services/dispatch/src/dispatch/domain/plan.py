@@ -62,9 +62,12 @@ def updated(plan: Plan, **changes: object) -> Plan:
     return msgspec.structs.replace(plan, **changes)
 
 
-def merged_away(plan: Plan) -> Plan:
-    """Return the plan as that of a merged identity. Used when the surviving identity's decision arrives first."""
-    return updated(plan, facts=msgspec.structs.replace(plan.facts, merged=True))
+def with_survivor(plan: Plan, survivor: str | None) -> Plan:
+    """Return the plan of an identity that `survivor` names as an alias; None: it is no alias any more.
+
+    The identity's own decision, with `VisitFacts.merged`, may arrive earlier or later.
+    """
+    return updated(plan, facts=msgspec.structs.replace(plan.facts, survivor=survivor))
 
 
 def with_care(plan: Plan, run: Run, today: date) -> Plan:
