@@ -17,6 +17,7 @@ from common.events import (
 )
 from common.message import Record
 from dispatch.verify import check
+from dispatch.watch_tasks import watch_tasks
 from shell import clock
 
 
@@ -233,3 +234,28 @@ async def test_a_late_record_of_a_visit_within_the_window_counts_at_its_own_time
     )
     [task] = await tasks(state="completed")
     assert (task["checked_in_at"], task["checked_out_at"]) == (began, ended)
+
+
+async def test_a_visit_that_is_reported_a_day_later_counts_also_if_its_answers_arrive_one_by_one(
+    driver, database, offered, post, tasks, today, story
+):
+    await post(offered, "accept", story.A)
+    today(story.TODAY + timedelta(days=2))
+    began = datetime(2026, 11, 23, 9, 0, tzinfo=calendar.SHANGHAI)
+    assert (await post(offered, "check-in", story.A, {"at": began.isoformat()})).status_code == 200
+    await watch_tasks(database)
+    ended = began + timedelta(minutes=30)
+    answer = await post(offered, "check-out", story.A, {"at": ended.isoformat()})
+    assert (answer.status_code, answer.json()["state"]) == (200, "completed")
+
+
+async def test_a_visit_without_a_check_out_fails_half_a_day_after_its_report(
+    driver, database, offered, post, today, story
+):
+    await post(offered, "accept", story.A)
+    today(story.TODAY + timedelta(days=2))
+    began = datetime(2026, 11, 23, 9, 0, tzinfo=calendar.SHANGHAI)
+    await post(offered, "check-in", story.A, {"at": began.isoformat()})
+    today(story.TODAY + timedelta(days=2), hour=23)
+    await watch_tasks(database)
+    assert [e.reason for e in await driver.emitted(VisitFailed)] == ["no_check_out"]

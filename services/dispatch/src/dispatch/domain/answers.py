@@ -83,7 +83,7 @@ def _decline(task: Task, answer: Answer, now: datetime, rules: VisitRules) -> Ch
 def _check_in(task: Task, answer: Answer, now: datetime, rules: VisitRules) -> Change | Refused:
     if not task.window_from <= civil_date(answer.at) < task.window_to:
         return Refused("outside_the_window")
-    check_out_by = answer.at + timedelta(hours=rules.visit_hours_max)
+    check_out_by = max(answer.at, now) + timedelta(hours=rules.visit_hours_max)  # a late report has as much time
     begun = with_state(task, "in_progress", checked_in_at=answer.at, worker=answer.worker, act_at=check_out_by)
     return Change(begun, (visit_event(VisitCheckedIn, begun, checked_in_at=answer.at, worker=answer.worker),))
 

@@ -192,8 +192,7 @@ def decide_reassign(task: Task) -> Change | Refused:
 def decide_tick(task: Task, now: datetime, rules: VisitRules) -> Change | None:
     """The step that is due at `now` without any answer; None if nothing is due."""
     if task.state == "in_progress":
-        begun = task.checked_in_at
-        overdue = begun is not None and now >= begun + timedelta(hours=rules.visit_hours_max)
+        overdue = task.act_at is not None and now >= task.act_at
         return failed(task, "no_check_out", now, rules) if overdue else None
     if task.state not in OPEN:
         return None
