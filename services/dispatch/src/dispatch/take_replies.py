@@ -28,7 +28,7 @@ _decoder = msgspec.json.Decoder(TaskReply)
 async def on_replies(records: Sequence[Record], tx: Tx) -> None:
     """Apply each reply once. Park a malformed reply, and a reply to an unknown task or to another provider's task.
 
-    A reply that the task's state does not allow is a normal race. It is only recorded with the task.
+    Every other refused reply is only recorded with the task, for example after a race, or with a wrong time.
     """
     answers: list[TaskAnswer] = []
     answered: list[Record] = []
