@@ -93,6 +93,23 @@ def test_a_death_shows_how_long_everything_took_to_stop(make: Any) -> None:
     assert chain.stops(ELSEWHERE) == []
 
 
+def test_a_death_that_was_corrected_is_no_longer_shown(make: Any) -> None:
+    chain, person = Chain(), make.id()
+    chain.add([make.step(make.decided(person, died_on=date(2026, 11, 1)), division="530302")])
+    chain.add([make.step(make.decided(person, version=2), seconds=9, division="530302")])
+    assert chain.stops(OFFICER) == []
+
+
+def test_a_death_that_is_decided_again_later_did_not_take_longer_to_stop(make: Any) -> None:
+    chain, person = Chain(), make.id()
+    dead = {"died_on": date(2026, 11, 1)}
+    chain.add([make.step(make.decided(person, **dead), division="530302")])
+    chain.add([make.step(make.cancelled(person), seconds=0.5, division="530302")])
+    chain.add([make.step(make.decided(person, version=2, **dead), seconds=9_000, division="530302")])
+    (stop,) = chain.stops(OFFICER)
+    assert (stop.stopped_at - stop.known_at).total_seconds() == 0.5
+
+
 def test_a_task_cancelled_for_another_reason_is_no_stop(make: Any) -> None:
     chain = Chain()
     chain.add([make.step(make.cancelled(make.id(), "moved"), division="530302")])

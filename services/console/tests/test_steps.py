@@ -96,7 +96,7 @@ def test_an_own_item_of_an_area_has_the_title_of_the_published_list(make: Any) -
     assert titles.title("530303.meal_aid") == "530303.meal_aid"
 
 
-@pytest.mark.parametrize("body", [b"", b"{", b'{"jurisdiction":"530302","list":{"items":[]}}'])
+@pytest.mark.parametrize("body", [b"", b"{", b'{"jurisdiction":"530302","list":{"items":[]}}', b'"\xff"'])
 def test_an_unreadable_list_changes_no_title(make: Any, body: bytes) -> None:
     titles = ItemTitles()
     learn_titles(Record("policy.release", 0, 0, b"530302", body, []), titles)
@@ -190,13 +190,14 @@ def test_a_parked_record_belongs_to_its_service_and_to_no_person(make: Any) -> N
         [("ce_type", b"x.VisitPlanned"), ("ce_id", b"1"), ("ce_time", b"2026-11-20T04:00:00")],
         [("ce_type", b"x.SomethingNew"), ("ce_id", b"1"), ("ce_time", b"2026-11-20T04:00:00+00:00")],
         [("ce_type", b"\xff"), ("ce_id", b"1"), ("ce_time", b"2026-11-20T04:00:00+00:00")],
+        [("ce_type", None), ("ce_id", b"1"), ("ce_time", b"2026-11-20T04:00:00+00:00")],
     ],
 )
 def test_a_record_that_is_no_event_of_the_chain_is_left_out(headers: Any) -> None:
     assert step_of(Record("dispatch.visit", 0, 0, b"p", b"{}", headers), ItemTitles()) is None
 
 
-@pytest.mark.parametrize("value", [None, b"", b"{", b"[]", b'{"level":"high"}', b"[" * 10_000])
+@pytest.mark.parametrize("value", [None, b"", b"{", b"[]", b'{"level":"high"}', b"[" * 10_000, b'{"reason":"\xff"}'])
 def test_an_unreadable_body_still_gives_a_line(make: Any, value: bytes | None) -> None:
     record = make.record_of(make.cancelled(make.id()))
     step = step_of(Record(record.topic, 0, 0, record.key, value, record.headers), ItemTitles())

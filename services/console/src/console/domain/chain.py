@@ -40,8 +40,8 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Stop:
-    """A death that stops all services. `known_at`: when the platform learnt it. `stopped_at`: when the last task or
-    entitlement ended."""
+    """A death that stops all services. `known_at`: the instant of the first step of its chain. `stopped_at`: the instant
+    of the decision, or of the last task or assessment that the death cancelled."""
 
     person_id: str
     division: str | None
@@ -81,8 +81,7 @@ class Chain:
             step = replace(step, division=self._areas.get(step.person_id))
         if step.correlation_id not in self._begun:
             _remember(self._begun, step.correlation_id, step.at)
-        if step.tone == "stop":
-            self._note_stop(step)
+        self._note_stop(step)
         self.seq += 1
         self._steps.append(replace(step, seq=self.seq))
 
@@ -97,17 +96,19 @@ class Chain:
         return found[::-1]
 
     def stops(self, may_see: Callable[[str | None], bool]) -> list[Stop]:
-        """Return the deaths in the caller's area since the console began to read, newest first."""
+        """Return the deaths in the caller's area that the console has read, newest first, without corrected ones."""
         return [stop for stop in reversed(self._stops.values()) if may_see(stop.division)]
 
     def _note_stop(self, step: Step) -> None:
-        """Remember a death, or the later instant at which it ended one more task."""
+        """Remember a death, or the later instant at which it ended one more task. Forget it if it was corrected."""
         if step.person_id is None:
             return
+        if step.what == "EntitlementsDecided" and not step.died:
+            self._stops.pop(step.person_id, None)
         known = self._stops.get(step.person_id)
-        if known is not None:
+        if known is not None and step.tone == "stop" and not step.died:
             self._stops[step.person_id] = replace(known, stopped_at=max(known.stopped_at, step.at))
-        elif step.died:
+        elif known is None and step.died:
             begun = min(step.at, self._begun[step.correlation_id])
             _remember(self._stops, step.person_id, Stop(step.person_id, step.division, begun, step.at))
 

@@ -16,6 +16,7 @@ from console.domain.item_titles import ItemTitles
 
 PUBLISHED_LISTS: Final = "policy.release"
 _UNPAID_STATES: Final = (("held", "暂缓"), ("barred", "标准或规则为示例，不发放"))
+_UNREADABLE: Final = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 _ALERTING: Final = (
     "VisitMissed",
     "VisitUnplaced",
@@ -90,7 +91,7 @@ def learn_titles(record: Record, titles: ItemTitles) -> None:
         return
     try:
         published = _decode_published(record.value or b"")
-    except (msgspec.MsgspecError, RecursionError):
+    except _UNREADABLE:
         return
     titles.learn(published.jurisdiction, {code: item.title for code, item in published.list.items.items()})
 
@@ -98,7 +99,7 @@ def learn_titles(record: Record, titles: ItemTitles) -> None:
 def step_of(record: Record, titles: ItemTitles) -> Step | None:
     """Return the step of a record; None for a record that is no event of the chain. An unreadable body still gives a
     step."""
-    headers = {name: value.decode("utf-8", "replace") for name, value in record.headers}
+    headers = {name: (value or b"").decode("utf-8", "replace") for name, value in record.headers}
     event = headers.get("ce_type", "").rpartition(".")[2]
     stage = names.BY_TOPIC.get(record.topic) or names.BY_GROUP.get(record.topic.partition(".")[0])
     at = _instant(headers.get("ce_time", ""))
@@ -132,7 +133,7 @@ def _instant(text: str) -> datetime | None:
 def _detail(record: Record) -> _Detail:
     try:
         return _decode(record.value or b"{}")
-    except (msgspec.MsgspecError, RecursionError):
+    except _UNREADABLE:
         return _Detail()
 
 
