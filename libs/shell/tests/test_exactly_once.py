@@ -191,6 +191,17 @@ async def test_a_broken_record_that_is_replayed_stays_parked(database: Database,
     assert await database.pool.fetchval("SELECT state FROM parked") == "parked"
 
 
+async def test_a_header_without_a_value_neither_breaks_a_batch_nor_a_replay(database: Database, driver: Driver) -> None:
+    poison = event_record(missed("poison", "p1"))
+    odd = poison._replace(headers=[*poison.headers, ("ce_causationid", None)])
+    await driver.deliver_records([odd])
+    parked_id = await database.pool.fetchval("SELECT parked_id FROM parked")
+    async with database.transaction() as tx:
+        record, consumer, generation = await take_parked(tx, parked_id)
+        await dispatch(tx, consumer, Handlers({VisitMissed: only_write}), [record], generation)
+    assert await seen(database) == ["poison"]
+
+
 async def test_an_absent_peer_is_waited_for_and_nothing_is_parked(database: Database, driver: Driver) -> None:
     with pytest.raises(Unavailable):
         await driver.deliver(missed("a"), missed("away"))

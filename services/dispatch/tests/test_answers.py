@@ -129,6 +129,13 @@ async def test_a_broken_reply_is_parked_and_its_neighbour_is_taken(driver, offer
     assert [t["state"] for t in await tasks(state="accepted")] == ["accepted"]
 
 
+async def test_an_answer_whose_id_has_no_value_is_taken(driver, offered, tasks, story):
+    record = reply(story.A, offered, "accept")
+    await driver.deliver_records([record._replace(headers=(("ce_id", None),))])
+    assert await driver.emitted(RecordParked) == []
+    assert [t["state"] for t in await tasks(state="accepted")] == ["accepted"]
+
+
 async def test_a_topic_that_names_no_provider_is_parked(driver, offered):
     await driver.deliver_records([reply("1" * 18, offered, "accept")])
     assert [p.reason for p in await driver.emitted(RecordParked)] == ["reply_topic_not_a_provider"]

@@ -101,6 +101,7 @@ async def test_bad_records_are_rejections_of_their_source_and_the_other_records_
         Record(TOPIC, 0, 0, None, b"\xff\xfe", ()),
         Record(TOPIC, 0, 0, None, b'{"a":' * 10_000 + b"1" + b"}" * 10_000, ()),
         Record(TOPIC, 0, 0, None, b"[]", (("ce_specversion", b"\xff"),)),
+        Record(TOPIC, 0, 0, None, b"[]", (("ce_specversion", b"1.0"), ("ce_id", None))),
         structured(wrong),
         binary(wrong | {"id": "wrong-2"}),
     ]
@@ -114,6 +115,7 @@ async def test_bad_records_are_rejections_of_their_source_and_the_other_records_
         (PSB, "", "too_deep"),
         (PSB, "/data/person/id_number", "id_characters"),
         (PSB, "/data/person/id_number", "id_characters"),
+        (PSB, "/type", "required"),
         (PSB, "/type", "required"),
     ]
 

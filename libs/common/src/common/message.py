@@ -14,7 +14,7 @@ from common.errors import BadMessage
 from common.events import Event, by_type, decoder
 
 E_co = TypeVar("E_co", bound=Event, covariant=True)
-Headers = Sequence[tuple[str, bytes]]
+Headers = Sequence[tuple[str, bytes | None]]  # Kafka permits a header without a value
 CAUSES_MAX: Final = 128
 _SPEC = ("ce_specversion", b"1.0")
 _JSON = ("content-type", b"application/json")
@@ -41,9 +41,10 @@ class Record(NamedTuple):
         return (self.partition, self.offset, *(() if self.timestamp_ms is None else (self.timestamp_ms,)))
 
     def header(self, name: str) -> str | None:
+        """Return the text of a header; None without the header, or if it has no value."""
         for key, value in self.headers:
             if key == name:
-                return value.decode("utf-8", "replace")
+                return None if value is None else value.decode("utf-8", "replace")
         return None
 
 
@@ -109,7 +110,7 @@ def to_headers(
 
 def from_record(record: Record) -> Message[Event] | None:
     """The typed message; None for a type that this version does not know. Raises BadMessage for a broken record."""
-    headers = dict(record.headers)
+    headers = {name: value for name, value in record.headers if value is not None}
     wire_type = headers.get("ce_type")
     if wire_type is None:
         raise BadMessage("no_ce_type")

@@ -18,7 +18,7 @@ _CONTEXT: Final = b"parked"
 
 class _Sealed(msgspec.Struct, array_like=True):
     value: bytes | None
-    headers: list[tuple[str, bytes]]
+    headers: list[tuple[str, bytes | None]]
 
 
 @cache

@@ -102,7 +102,7 @@ def _structured(record: Record, body: bytes) -> bytes | msgspec.Raw:
     attributes = {
         name.removeprefix("ce_"): value.decode("utf-8", "replace")
         for name, value in record.headers
-        if name[:3] == "ce_"
+        if name[:3] == "ce_" and value is not None
     }
     return structured(attributes, body)
 

@@ -60,7 +60,7 @@ class ReceivedEvent(NamedTuple):
 
 def parse_record(record: Record) -> ReceivedEvent:
     """Parse a Kafka record of any service. Raises BadMessage."""
-    headers = dict(record.headers)
+    headers = {name: value for name, value in record.headers if value is not None}
     try:
         envelope = _ENVELOPE.fullmatch(_joined(headers))
         service = record.topic.partition(".")[0]
