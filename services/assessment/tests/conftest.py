@@ -36,6 +36,7 @@ class People:
         from_: date = date(2026, 1, 1),
         to: date | None = None,
         granted: bool = True,
+        division: str = TOWN,
         **fields: Any,
     ) -> EntitlementsDecided:
         entitlement = Entitlement(
@@ -46,7 +47,7 @@ class People:
             state="granted",
             from_=from_,
             to=to,
-            division=TOWN,
+            division=division,
         )
         return EntitlementsDecided(
             person_id=ident(person),

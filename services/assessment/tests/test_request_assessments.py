@@ -48,6 +48,28 @@ async def test_a_death_cancels_the_case(driver, database, people):
     assert await check(database, date(2026, 11, 22)) == []
 
 
+async def test_a_merge_cancels_the_case_and_is_not_reported_as_a_death(driver, database, people):
+    await driver.deliver(people.entitled())
+    await driver.deliver(people.entitled(version=2, granted=False, merged_into=people.ident("survivor")))
+    [cancelled] = await driver.emitted(AssessmentCancelled)
+    assert cancelled.reason == "merged"
+    assert await check(database, date(2026, 11, 22)) == []
+
+
+async def test_after_a_move_the_assessment_is_requested_in_the_new_area(driver, database, people):
+    await driver.deliver(people.entitled())
+    await driver.deliver(people.entitled(version=2, division="530303001"))
+    while await request_assessments.look_again(database):
+        pass
+    [cancelled] = await driver.emitted(AssessmentCancelled)
+    assert cancelled.reason == "moved"
+    assert [(c["state"], c["division"]) for c in await cases(database) if c["state"] == "requested"] == [
+        ("requested", "530303001")
+    ]
+    assert [r.division for r in await driver.emitted(AssessmentRequested)] == ["530302001", "530303001"]
+    assert await check(database, date(2026, 11, 22)) == []
+
+
 async def test_a_death_revoked_asks_again(driver, database, people):
     await driver.deliver(people.entitled())
     await driver.deliver(people.entitled(version=2, died_on=date(2026, 11, 21)))

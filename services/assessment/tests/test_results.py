@@ -135,6 +135,23 @@ async def test_a_caller_neither_sees_nor_fills_assessments_of_another_area(drive
         assert (await client.post(f"/v1/assessments/{assessment_id}/sign", headers=headers)).status_code == 403
 
 
+async def test_after_a_move_an_assessor_of_the_new_area_assesses_the_person(driver, database, client, auth, people):
+    await driver.deliver(people.entitled())
+    await driver.deliver(people.entitled(version=2, division="530303001"))
+    await request_assessments.look_again(database)
+    headers = auth(division="530303", subject="nurse-3")
+    assert (await client.post("/v1/assessments", json=people.form(70), headers=headers)).status_code == 201
+
+
+async def test_an_assessment_that_waits_for_its_signature_survives_a_move(driver, database, client, auth, people):
+    await driver.deliver(people.entitled())
+    submitted = (await submit(client, auth, people.form(70))).json()
+    await driver.deliver(people.entitled(version=2, division="530303001"))
+    await request_assessments.look_again(database)
+    assert (await sign(client, auth, submitted["assessment_id"])).status_code == 200
+    assert await check(database, TODAY) == []
+
+
 async def test_an_unknown_or_dead_person_is_not_assessed(driver, client, auth, people):
     assert (await submit(client, auth, people.form(70))).status_code == 404
     await driver.deliver(people.entitled(died_on=date(2026, 11, 20)))

@@ -75,7 +75,7 @@ class Request(NamedTuple):
 
 
 class Cancel(NamedTuple):
-    reason: Literal["died", "not_entitled"]
+    reason: Literal["died", "merged", "moved", "not_entitled"]
 
 
 class Decided(NamedTuple):
@@ -117,15 +117,21 @@ def with_decision(need: Need, decided: EntitlementsDecided, correlation_id: str)
 
 
 def decide_case(need: Need, case: Case | None, results: Sequence[Result], today: date, scale: Scale) -> Decided:
-    """Decide whether to request an assessment or to cancel the open case, and set the day of the next step."""
-    gone = need.died_on is not None or need.merged
-    if gone:
-        return Decided(_acting_on(need, []), Cancel("died") if case else None)
+    """Decide whether to request an assessment or to cancel the open case, and set the day of the next step.
+
+    Assessors of the former area cannot visit a person who moved. So a case without a form is cancelled, and the next
+    step, on the same day, requests the assessment in the new area.
+    """
+    if need.died_on is not None or need.merged:
+        gone = Cancel("merged" if need.died_on is None else "died")
+        return Decided(_acting_on(need, []), gone if case else None)
     current = [period for period in need.periods if period.covers(today)]
     if not current:
         begins = [period.from_ for period in need.periods if period.from_ > today]
         return Decided(_acting_on(need, begins), Cancel("not_entitled") if case else None)
     ends = [period.to for period in current if period.to is not None]
+    if case is not None and case.state == "requested" and case.division != need.division:
+        return Decided(_acting_on(need, [today]), Cancel("moved"))
     if case is not None:
         return Decided(_acting_on(need, ends), None)
     renew_on = _renew_on(results, today, scale)

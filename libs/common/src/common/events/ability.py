@@ -54,4 +54,4 @@ class AssessmentSigned(_Case, frozen=True, kw_only=True):
 
 
 class AssessmentCancelled(_Case, frozen=True, kw_only=True):
-    reason: str  # died | not_entitled
+    reason: str  # died | merged | moved | not_entitled

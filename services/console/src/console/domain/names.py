@@ -109,6 +109,7 @@ REASONS: Final[Mapping[str, str]] = {
     "died": "身故",
     "not_entitled": "资格终止",
     "moved": "迁移",
+    "merged": "并号",
     "superseded": "已有新安排",
     "in_hospital": "住院",
     "resolved": "已有结论",
