@@ -152,6 +152,17 @@ async def test_an_assessment_that_waits_for_its_signature_survives_a_move(driver
     assert await check(database, TODAY) == []
 
 
+@pytest.mark.parametrize("state", [{"granted": False}, {"died_on": TODAY}])
+async def test_a_form_without_a_request_that_waits_for_its_signature_is_no_fault(
+    driver, database, client, auth, people, state
+):
+    await driver.deliver(people.entitled(**state))
+    submitted = (await submit(client, auth, people.form(70))).json()
+    assert await check(database, TODAY) == []
+    assert (await sign(client, auth, submitted["assessment_id"])).status_code == 200
+    assert await check(database, TODAY) == []
+
+
 async def test_an_unknown_or_dead_person_is_not_assessed(driver, client, auth, people):
     assert (await submit(client, auth, people.form(70))).status_code == 404
     await driver.deliver(people.entitled(died_on=date(2026, 11, 20)))

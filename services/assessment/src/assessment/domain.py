@@ -14,7 +14,7 @@ from rules.scales.ability_scale import Scale
 ITEM: Final = "ability_assessment"
 CaseState = Literal["requested", "scored", "signed", "cancelled"]
 Reason = Literal["first", "regular", "incident", "dispute", "other"]
-OPEN: Final = frozenset({"requested", "scored"})
+REQUESTED: Final = frozenset({"first", "regular"})  # the other reasons are those of forms without a request
 _encode = msgspec.json.Encoder().encode
 
 

@@ -11,7 +11,7 @@ from rules.scales.ability_scale import Findings, RiskEvent, Scored, assess
 from shell.store.database import Database
 
 from assessment import store
-from assessment.domain import abilities, decide_case
+from assessment.domain import REQUESTED, Cancel, abilities, decide_case
 from assessment.scale import scale_in_use
 
 SIZE: Final[str] = "SELECT count(*) FROM needs"
@@ -96,7 +96,10 @@ async def _result_faults(connection: asyncpg.Connection) -> list[str]:
 
 
 async def _need_faults(connection: asyncpg.Connection, today: date) -> AsyncIterator[str]:
-    """Yield a sentence per need with a missed step. A need that acts today is no fault."""
+    """Yield a sentence per need with a missed step. A need that acts today is no fault.
+
+    A form without a request needs no entitlement, so a case that it opened waits for its signature.
+    """
     after = store.NO_ID
     while needs := await store.page_needs(connection, after, PAGE):
         after = needs[-1].person_id
@@ -107,5 +110,6 @@ async def _need_faults(connection: asyncpg.Connection, today: date) -> AsyncIter
             if need.act_on != today:
                 case, signed = open_cases.get(need.person_id), results.get(need.person_id, [])
                 step = decide_case(need, case, signed, today, scale_in_use()).step
-                if step is not None:
+                waits = isinstance(step, Cancel) and case is not None and case.reason not in REQUESTED
+                if step is not None and not waits:
                     yield f"person {need.person_id}: {type(step).__name__.lower()} {step.reason} is due"
