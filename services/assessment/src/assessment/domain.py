@@ -31,8 +31,9 @@ class Period(msgspec.Struct, frozen=True, array_like=True):
 class Need(msgspec.Struct, frozen=True, kw_only=True):
     """One person's need for assessments, from the newest decision.
 
-    `cases`: the number of opened cases. `ability_version`: version of the last AbilitiesDetermined. `act_on`: the day
-    of the next step, None for none.
+    `periods`: those in which the item is granted. `division`: the area of the last granted period, also after its end.
+    `cases`: the number of opened cases. `ability_version`: version of the last AbilitiesDetermined, 0 for none.
+    `act_on`: the day of the next step, None for none.
     """
 
     person_id: str

@@ -1,5 +1,7 @@
-"""Request an assessment (open a case) for a person who is entitled and has no valid result. The end of the entitlement
-cancels the case."""
+"""Request an assessment (open a case) for a person who is entitled and has no result, or one that ends soon.
+
+The end of the entitlement, a death or a merge cancels the case. A move cancels it until a form is stored.
+"""
 
 from collections.abc import Mapping, Sequence
 from datetime import date
@@ -36,7 +38,10 @@ class _NewCase(NamedTuple):
 
 
 async def on_entitlements_decided(messages: Sequence[Message[EntitlementsDecided]], tx: Tx) -> None:
-    """Decide the needs of persons whose decision changed for assessment. One statement finds these persons."""
+    """Decide again about the assessments of persons whose decision changed in a part that concerns assessment.
+
+    One statement finds these persons.
+    """
     changed = await store.claim_heads(tx, [_head(message.data) for message in messages])
     if not changed:
         return
@@ -58,7 +63,7 @@ def _newest_need(need: Need | None, message: Message[EntitlementsDecided]) -> Ne
 async def look_again(database: Database) -> int:
     """Job: decide the needs whose day of action has come: an entitlement begins or ends, or a result expires soon.
 
-    Returns the number of needs, at most STEP_MAX.
+    A signature and a move set this day to the present day. Returns the number of needs, at most STEP_MAX.
     """
     today = clock.today()
     async with database.transaction() as tx:

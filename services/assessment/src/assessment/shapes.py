@@ -37,7 +37,8 @@ class FormIn(Body):
 
 
 class AssessmentOut(BaseModel):
-    """`total` is null for a coma. `changed_by`: codes of findings that make the level worse than the total."""
+    """`total`: null without a form, and in a coma if items are missing. `changed_by`: codes of findings that make the
+    level worse than the total."""
 
     assessment_id: str
     person_id: str

@@ -1,4 +1,4 @@
-"""Officers, assessors and auditors read assessments."""
+"""Officers, approvers, assessors and auditors read assessments."""
 
 from datetime import date
 from typing import Annotated

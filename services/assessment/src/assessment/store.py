@@ -1,6 +1,6 @@
-"""Every SQL statement of assessment. The lock order is: heads, needs, cases; each by key.
+"""The SQL statements of assessment, except those of the self-check.
 
-A head is the version of a person's newest decision with a digest.
+The lock order is: heads, needs, cases; each by key. A head is the version of a person's newest decision with a digest.
 """
 
 from collections.abc import Iterable, Mapping, Sequence

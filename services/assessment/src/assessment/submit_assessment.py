@@ -1,4 +1,4 @@
-"""An assessor submits a form. It is checked item by item, scored, and kept until a second person signs."""
+"""An assessor submits a form. It is checked item by item, scored and stored. It counts after a second person signs."""
 
 import hashlib
 import re
@@ -35,7 +35,7 @@ async def submit_assessment(
     creation: Creates,
     response: Response,
 ) -> AssessmentOut:
-    """Score a form and keep it for the second signature.
+    """Score a form and store it; another person must sign it. It replaces an earlier form that is not signed.
 
     The same form, or the same `Idempotency-Key`, changes nothing when it is sent again.
     """
@@ -109,7 +109,10 @@ def _form_faults(body: FormIn) -> list[Problem]:
 
 
 async def _open_case(tx: Tx, body: FormIn, need: Need | None, caller: Caller) -> Case:
-    """Return the open case of the person, or a new one for this form. Raises Conflict for a dead or merged person."""
+    """Return the open case of the person, or a new one for this form.
+
+    Raises Conflict for a merged person and for a day after the death, and NotAllowed outside the caller's area.
+    """
     person_id = body.person_id
     if need is not None and _is_gone(need, body.assessed_on):
         raise Conflict("the person has died or was merged into another", code="person_gone")

@@ -39,7 +39,9 @@ class NeedRow(SQLModel, table=True):
 
 
 class CaseRow(SQLModel, table=True):
-    """One assessment from request to signature. `form`: JSON of the findings. `form_digest` detects a repeated form.
+    """One assessment from request to signature or cancellation. `form`: JSON of the items, assessors and findings.
+
+    `form_digest` detects a repeated form.
 
     `scored_at`: when the first form was stored. `form_at`: when this form was stored, which may have replaced others.
     """

@@ -33,7 +33,10 @@ def chain_stream(reader: Reader, token: str) -> EventStream:
 
 
 async def _ticks(reader: Reader, token: str) -> AsyncGenerator[bytes]:
-    """Yield one message per TICK_SECONDS. It keeps a position in the chain and no queue."""
+    """Yield one message per TICK_SECONDS, and the message `ended` when the token is no longer valid.
+
+    It keeps a position in the chain and no queue.
+    """
     seq = 0
     reader.watchers += 1
     reader.watched.set()

@@ -72,7 +72,7 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
 app = FastAPI(
     title="Shouwang console",
     version="1",
-    description="The chain as it flows.",
+    description="Pages about all services: the live page, persons, lists and alerts.",
     lifespan=lifespan,
     telemetry=telemetry.REQUEST_SPANS,
 )

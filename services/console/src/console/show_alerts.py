@@ -15,7 +15,7 @@ GAPS_MAX: Final = 10
 
 @router.get("/api/alerts/gaps")
 async def open_gaps(caller: Viewer, request: Request) -> dict[str, Any]:
-    """The newest undecided gaps of moves out of the caller's area, or into it."""
+    """The newest undecided gaps of moves out of the caller's area, or into it, at most ten."""
     answer = await fetch(
         request, "supervision", "/v1/alerts", check="move_gap", state=["raised", "explained"], limit=GAPS_MAX
     )

@@ -25,7 +25,7 @@ async def trace(event_id: UUID, caller: Viewer, request: Request) -> dict[str, A
 
 @router.get("/api/persons/{person_id}/steps")
 async def person_steps(person_id: UUID, caller: Viewer, request: Request) -> dict[str, Any]:
-    """The last steps of one person, newest first, with Chinese names."""
+    """The last steps of one person, at most 200, newest first, with Chinese names. `more`: there are earlier ones."""
     answer = await fetch(request, "supervision", f"/v1/persons/{person_id}/steps", limit=STEPS_MAX)
     return {"steps": [_step(step) for step in answer["steps"]], "more": answer["next"] is not None}
 

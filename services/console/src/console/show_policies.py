@@ -39,7 +39,10 @@ async def show_policies(request: Request) -> Response:
 
 @router.get("/api/policies")
 async def policies(caller: Viewer, request: Request) -> dict[str, Any]:
-    """Versions of lists of the caller's area, the newest first. Lists of the first installation are left out."""
+    """Versions of lists of the caller's area and of areas below it, at most 100, the newest first.
+
+    A published list without signatures, such as one of the first installation, is left out.
+    """
     found: list[dict[str, Any]] = []
     for state in names.POLICY_STATES:
         found += [one for one in await _of_state(request, state) if _is_shown(one, caller)]

@@ -1,4 +1,4 @@
-"""A provider answers a task over HTTP: accept, decline, check in, check out, fail."""
+"""A provider or its visitor answers a task over HTTP: accept, decline, check in, check out, fail."""
 
 from typing import Annotated, Any, Final
 from uuid import UUID
@@ -86,23 +86,24 @@ async def accept(task_id: UUID, db: Db, caller: Visitor, body: AnswerIn | None =
 
 @router.post("/v1/tasks/{task_id}/decline", responses=_PROBLEMS)
 async def decline(task_id: UUID, db: Db, caller: Visitor, body: AnswerIn | None = None) -> TaskOut:
-    """Decline an offer. The next suitable provider receives an offer."""
+    """Decline an offer. The next suitable provider receives an offer, if there is one and the limit permits it."""
     return await _answer(db, caller, task_id, "decline", body)
 
 
 @router.post("/v1/tasks/{task_id}/check-in", responses=_PROBLEMS)
 async def check_in(task_id: UUID, db: Db, caller: Visitor, body: AnswerIn | None = None) -> TaskOut:
-    """Record the begin of a visit. The day must lie within the task's window."""
+    """Record the begin of a visit to an accepted task. The day of `at` must lie within the task's window."""
     return await _answer(db, caller, task_id, "check_in", body)
 
 
 @router.post("/v1/tasks/{task_id}/check-out", responses=_PROBLEMS)
 async def check_out(task_id: UUID, db: Db, caller: Visitor, body: AnswerIn | None = None) -> TaskOut:
-    """Record the end of a visit."""
+    """Record the end of a visit, which must not be before its begin."""
     return await _answer(db, caller, task_id, "check_out", body)
 
 
 @router.post("/v1/tasks/{task_id}/fail", responses=_PROBLEMS)
 async def fail(task_id: UUID, db: Db, caller: Visitor, body: AnswerIn | None = None) -> TaskOut:
-    """Record that the visit is not possible. Another task follows, up to a limit."""
+    """Record that an accepted or begun visit is not possible. Another task follows, up to a limit, while the person is
+    entitled to visits or must be checked."""
     return await _answer(db, caller, task_id, "fail", body)

@@ -23,7 +23,8 @@ class TaskAnswer(NamedTuple):
 
 
 class AnswerResult(NamedTuple):
-    """The decision about one answer. `task`: the task after the answer, None for an unknown task."""
+    """The decision about one answer. `task`: the task after all answers of the batch, None for an unknown
+    task."""
 
     result: Change | Repeated | Refused
     task: Task | None

@@ -35,8 +35,8 @@ def without_successor_after_end(change: Change, plans: Mapping[PlanKey, Plan]) -
 async def save_changes(tx: Tx, changes: Sequence[Change], now: datetime, causes: Causes | None = None) -> list[Change]:
     """Save the changes and their successors, make the offers that they need, and emit their events.
 
-    Returns the saved changes, without new tasks that exist already. The caller has locked the plans of the persons,
-    and the tasks that are not new. `causes`: by person id, the message that led to the changes.
+    Returns the saved changes and successors, without new tasks that exist already. The caller has locked the plans of
+    the persons, and the tasks that are not new. `causes`: by person id, the message that led to the changes.
     """
     offers = await _with_offers(tx, _with_successors(changes), now)
     inserted = await store.insert_tasks(tx, [change.task for change in offers if change.created])

@@ -1,4 +1,4 @@
-"""A provider without Kafka reads its messages over HTTP: with a cursor, or as a stream."""
+"""A provider, its visitors and auditors read the provider's messages over HTTP: with a cursor, or as a stream."""
 
 import asyncio
 from collections.abc import AsyncGenerator
@@ -51,7 +51,10 @@ async def _read(
 
 @router.get("/v1/providers/{uscc}/feed")
 async def feed(uscc: Uscc, db: Db, caller: Subscriber, after: After = 0, limit: Limit = 100) -> FeedOut:
-    """The messages of the provider's topic, with the ids of the topic, in order, without gaps; kept for 30 days."""
+    """The messages to the provider in order, without gaps, kept for 30 days. Its Kafka topic has the same ids.
+
+    A page with a message about a task outside your area is refused.
+    """
     scope = scope_of(caller)
     async with db.reading() as connection:
         await _need_areas(connection, scope, uscc)

@@ -1,4 +1,4 @@
-"""Officers, auditors and providers read tasks."""
+"""Officers, approvers, auditors, providers and visitors read tasks."""
 
 from typing import Annotated
 from uuid import UUID
@@ -34,8 +34,8 @@ async def list_tasks(
     limit: Limit = 100,
     after: UUID | None = None,
 ) -> TasksOut:
-    """List tasks. A provider sees its own tasks, a visitor those of the provider in the visitor's area, an officer
-    those of the officer's area. A person's tasks include those under other ID numbers of the same human."""
+    """List tasks. A provider sees its own tasks, a visitor those of the provider in the visitor's area. All others see
+    those of their area. The tasks of a person include those of the identities that were merged into this person."""
     scope = scope_of(caller)
     if isinstance(scope, OwnProvider) and provider not in (None, scope.provider):
         raise NotAllowed("a provider sees its own tasks only")

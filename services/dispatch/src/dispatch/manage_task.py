@@ -44,7 +44,10 @@ class ReassignIn(Body):
 
 @router.post("/v1/tasks/{task_id}/excuse")
 async def excuse(task_id: UUID, body: ExcuseIn, db: Db, caller: Officer) -> TaskOut:
-    """Record that no visit was possible, with a reason from the closed list and with evidence."""
+    """Record that no visit was possible, with a reason from the closed list and with evidence.
+
+    It is possible before a visit begins, and after a missed or failed one.
+    """
     async with db.transaction() as tx:
         task = await _locked(tx, task_id, caller)
         result = decide_excuse(task, body.reason)
@@ -55,7 +58,10 @@ async def excuse(task_id: UUID, body: ExcuseIn, db: Db, caller: Officer) -> Task
 
 @router.post("/v1/tasks/{task_id}/reassign")
 async def reassign(task_id: UUID, body: ReassignIn, db: Db, caller: Officer) -> TaskOut:
-    """Withdraw the task from its provider and offer it to the named or the next provider."""
+    """Withdraw the task from its provider and offer it to the named or the next provider.
+
+    The count of offers starts again. Without a next provider the task stays unplaced.
+    """
     async with db.transaction() as tx:
         task = await _locked(tx, task_id, caller)
         result = decide_reassign(task)

@@ -75,6 +75,9 @@ async def _ensure(usccs: list[str]) -> None:
 
 
 async def forget_old_messages(database: Database) -> int:
-    """Job: delete feed messages after the retention time of the topics."""
+    """Job: delete feed messages that are older than RETENTION_DAYS, except those that wait for a topic.
+
+    Returns their number, at most STEP_MAX.
+    """
     async with database.transaction() as tx:
         return await store.delete_old_feed(tx, clock.now(), RETENTION_DAYS, STEP_MAX)

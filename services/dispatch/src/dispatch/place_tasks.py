@@ -1,4 +1,7 @@
-"""List the tasks without a suitable provider, and offer them again when a provider appears or changes."""
+"""List the tasks without a suitable provider, and offer them again when a provider appears or changes.
+
+A task with the maximum number of offers is not offered again. An officer must reassign it.
+"""
 
 from typing import Annotated, Final
 from uuid import UUID
@@ -30,7 +33,11 @@ async def list_unplaced(
     limit: Limit = 100,
     after: UUID | None = None,
 ) -> TasksOut:
-    """Tasks without a provider, with the cause: no_provider, all_declined or offers_exhausted."""
+    """Tasks that no provider has, although their day of offer has come, with the cause.
+
+    `no_provider`: none serves the item in the area. `all_declined`: each of these already had an offer.
+    `offers_exhausted`: the task had the maximum number of offers.
+    """
     async with db.reading() as connection:
         tasks = await store.page_unplaced(connection, scope_of(caller), str(after or store.NO_ID), limit)
     return tasks_page(tasks, limit)

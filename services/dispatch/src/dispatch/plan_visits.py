@@ -88,7 +88,10 @@ def _need_plan(facts: VisitFacts) -> bool:
 
 
 async def open_due_windows(database: Database) -> int:
-    """Job: decide the plans whose day of action has come, for the next window or a change of the entitlement."""
+    """Job: decide the plans whose day of action has come, such as the begin of a window or a change of the entitlement.
+
+    Returns the number of plans, at most STEP_MAX.
+    """
     today = clock.today()
     async with database.transaction() as tx:
         plans = await store.lock_due_plans(tx, today, STEP_MAX)

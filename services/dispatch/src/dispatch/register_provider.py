@@ -81,7 +81,7 @@ async def list_providers(
     limit: Limit = 100,
     after: Annotated[str, Query(pattern="^[0-9A-Z]{0,18}$")] = "",
 ) -> ProvidersOut:
-    """Providers that serve any part of the caller's area. A provider sees itself."""
+    """Providers that serve any part of the caller's area. A provider and its visitors see this provider only."""
     async with db.reading() as connection:
         entries = await store.page_providers(connection, scope_of(caller), after, limit)
     return providers_page(entries, limit)

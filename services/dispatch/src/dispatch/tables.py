@@ -166,7 +166,10 @@ class FeedRow(SQLModel, table=True):
 
 
 class AnswerRow(SQLModel, table=True):
-    """Every answer to a known task, applied or refused. `via`: http or kafka; `given_by`: a provider or an officer."""
+    """Every answer of a provider to a known task: applied, repeated or refused; and every applied decision of officers.
+
+    `via`: http or kafka. `given_by`: credit code of the provider, or subject of the officer.
+    """
 
     __tablename__ = "answers"
     __table_args__ = (

@@ -22,7 +22,7 @@ router = APIRouter(tags=["batches"])
 
 @router.post("/v1/batches/{batch_id}/submit", summary="Hand a batch to the checker")
 async def submit_batch(batch_id: Uuid, db: Db, caller: Officer) -> BatchOut:
-    """Only its maker may submit a batch. A second submission changes nothing."""
+    """Only its maker may submit a batch. A second submission changes nothing; after the decision it is a 409."""
     async with db.transaction() as tx:
         batch = await _lock(tx, batch_id, caller)
         if batch.maker != caller.subject:
@@ -67,8 +67,8 @@ async def _order_lines(tx: Tx, batch: Batch) -> None:
 
 @router.post("/v1/batches/{batch_id}/reject", summary="Send a batch back")
 async def reject_batch(batch_id: Uuid, rejection: ReasonIn, db: Db, caller: Approver) -> BatchOut:
-    """Only a person other than its maker may reject a batch. Its reservations are voided. The next batch takes the
-    amounts that are still owed.
+    """Only a person other than its maker may reject a batch, also before its submission. Its reservations are voided.
+    The next batch takes the amounts that are still owed.
     """
     async with db.transaction() as tx:
         batch = await _lock_for_checker(tx, batch_id, caller)

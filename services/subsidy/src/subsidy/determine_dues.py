@@ -55,7 +55,10 @@ class _Groups(NamedTuple):
 
 
 async def on_entitlements_decided(messages: Sequence[Decided], tx: Tx) -> None:
-    """Recalculate the dues of people whose decision changes them. For the others only the version is stored."""
+    """Recalculate the dues of people whose decision changed in a part that dues depend on.
+
+    For the others only the version is stored; a new person without money gets an account without dues.
+    """
     known = await accounts.load_known(tx, [message.data.person_id for message in messages])
     month = calendar.month_of(clock.today())
     groups = _group(_newer(messages, known), known, month)

@@ -40,8 +40,10 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Stop:
-    """A death that stops all services. `known_at`: the instant of the first step of its chain. `stopped_at`: the instant
-    of the decision, or of the last task or assessment that the death cancelled."""
+    """A death that stops all services. `known_at`: the instant of the first step of its chain.
+
+    `stopped_at`: the instant of the decision, or of the last task or assessment that the death cancelled.
+    """
 
     person_id: str
     division: str | None

@@ -94,7 +94,11 @@ def _narrowing_out(one: Mapping[str, Any], status: str, titles: ItemTitles) -> d
 
 
 def shown_simulation(review: Mapping[str, Any], simulations: Sequence[Mapping[str, Any]]) -> str | None:
-    """Return the id of the simulation on the page: one that can be signed, else the signed one, else the newest."""
+    """Return the id of the simulation on the page; None without any.
+
+    It is a sound one, on which a signature counts. Else it is the last signed one after the publication, else the
+    newest.
+    """
     one = review["policy"]
     signed = [approval["simulation_id"] for approval in one["approvals"]] if one["state"] not in UNDECIDED else []
     newest = [simulation["simulation_id"] for simulation in simulations if not simulation["replayed"]]

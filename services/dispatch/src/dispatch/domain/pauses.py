@@ -84,7 +84,7 @@ def pause_for_stay(plan: Plan, open_: Sequence[Task], run: Run, today: date, rul
 
 
 def _cancel_for_stay(open_: Sequence[Task], division: str) -> tuple[Change, ...]:
-    """Cancel all visits except questions about the stay at the present place."""
+    """Cancel all visits that have not begun, except questions about the stay at the present place."""
     elsewhere = [task for task in having(open_, "stay") if task.division != division]
     return (
         *cancel_unbegun(not_having(open_, "stay", "suspicion"), "in_hospital"),
@@ -126,7 +126,8 @@ def pause_for_suspicion(
 ) -> PlanDecision:
     """Pause the plan for a suspected death: one check replaces all other visits, once per suspicion and place.
 
-    The window is the civil day, also late in the evening. A missed check is repeated on the next day. `run`: the
+    The window is the civil day, also late in the evening. A missed check is repeated on the next day. No check follows
+    if one of today is in progress, or has seen or referred the person, also under another identity. `run`: the
     visiting care of today, None without an entitlement. `tasks`: open ones, and completed ones with a window that ends
     after today. `alias_tasks`: such tasks of the human's other identities.
     """

@@ -1,4 +1,7 @@
-"""Choose the provider of a task: of those that serve the nearest area, the one with the lowest load."""
+"""Choose the provider of a task: of those that serve the nearest area, the one with the lowest load.
+
+The load is the number of open tasks divided by the capacity per day.
+"""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
@@ -14,7 +17,8 @@ from dispatch.domain.task import ASSIGNED, Change, State, left_planned, offered
 
 
 class Provider(msgspec.Struct, frozen=True, kw_only=True):
-    """A provider for the choice. `divisions`: the areas served, with everything below them.
+    """A provider for the choice. `divisions`: areas served, with everything below them; a batch needs only those that
+    contain one of its tasks.
 
     `open_tasks`: the number of its offered, accepted and begun tasks.
     """
@@ -75,7 +79,7 @@ def offer_on(window_from: date, rules: VisitRules) -> date:
 
 
 def offer_tasks(changes: Sequence[Change], pool: ProviderPool, now: datetime, rules: VisitRules) -> list[Change]:
-    """Offer each task that needs a provider, or leave it planned with the cause."""
+    """Offer each task that needs a provider, or leave it planned: with a cause, or because it is too early."""
     return [_offer_task(change, pool, now, rules) if change.needs_provider else change for change in changes]
 
 

@@ -42,7 +42,8 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
     """A task to visit one person. The window is [`window_from`, `window_to`), civil days.
 
     `by`: `call` if a call may take the place of the visit. `cause`: the reason for the missing provider, or for the
-    end. `tried`: providers that received an offer. `act_at`: the instant of the next step of the job, None if closed.
+    end. `tried`: providers that received an offer since the last reassignment, which also keeps the provider before it.
+    `act_at`: the instant of the next step of the job, None if closed.
     """
 
     task_id: str
@@ -98,7 +99,7 @@ def new_task_id(person_id: str, item: str, reason: str, window_from: date, *mark
 
 
 def created(task: Task) -> Change:
-    """Return the change that creates a task; an offer to a provider follows."""
+    """Return the change that creates a task. An offer to a provider follows, at once or before the window."""
     planned = visit_event(
         VisitPlanned, task, reason=task.reason, entitlement_id=task.entitlement_id, tier=task.tier, by=task.by
     )

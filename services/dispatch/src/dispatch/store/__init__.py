@@ -1,4 +1,4 @@
-"""Every SQL statement of dispatch."""
+"""The SQL statements of dispatch, except those of the self-check."""
 
 from dispatch.store.feed import (
     FeedEnd,
