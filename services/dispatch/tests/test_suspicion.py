@@ -56,6 +56,22 @@ async def test_a_person_without_a_visiting_entitlement_is_checked_on_the_same_da
     assert await check(database, story.TODAY) == []
 
 
+async def test_another_suspicion_on_the_day_of_a_check_is_checked_again(driver, database, tasks, add_provider, story):
+    await add_provider(story.A, story.COUNTY)
+    await driver.deliver(suspected(story))
+    await database.pool.execute(
+        """UPDATE tasks SET state = 'completed', act_at = NULL, outcome = 'seen', checked_in_at = '2026-11-22 01:30+00',
+             checked_out_at = '2026-11-22 01:40+00'"""
+    )
+    await database.pool.execute("UPDATE providers SET open_tasks = 0")
+    await driver.deliver(suspected(story, 2, residence=story.OTHER_COUNTY))  # the same suspicion
+    assert await live(tasks) == []
+    await driver.deliver(cleared(story, 3))
+    await driver.deliver(suspected(story, 4, death_suspected_on=story.TODAY), times=2)
+    assert [t["reason"] for t in await live(tasks)] == ["suspicion"]
+    assert await check(database, story.TODAY) == []
+
+
 async def test_a_suspicion_is_checked_once_also_if_other_decisions_follow(
     driver, database, tasks, add_provider, client, auth, today, story
 ):

@@ -27,6 +27,7 @@ from dispatch.domain.plan import (
 )
 from dispatch.domain.task import OPEN, Change, Task, created, new_task_id
 
+_SAME_DEATH: Final = ("suspicion", "superseded", "died")  # after another cause, the earlier suspicion was cleared
 _UNKNOWN_BEGIN: Final = date(2000, 1, 1)  # the terms of a stay without a known beginning start here
 
 
@@ -127,7 +128,8 @@ def pause_for_suspicion(
     """Pause the plan for a suspected death: one check replaces all other visits, once per suspicion and place.
 
     The window is the civil day, also late in the evening. A missed check is repeated on the next day. No check follows
-    if one of today is in progress, or has seen or referred the person, also under another identity. `run`: the
+    if one of today is in progress, or has seen or referred the person, also under another identity. A check before the
+    suspicion was cleared does not count. `run`: the
     visiting care of today, None without an entitlement. `tasks`: open ones, and completed ones with a window that ends
     after today. `alias_tasks`: such tasks of the human's other identities.
     """
@@ -139,7 +141,9 @@ def pause_for_suspicion(
     paused = _paused_for_suspicion(plan, run, place, today)
     others = [task for task in tasks if task.state in OPEN and not _is_open_check(task, place, today)]
     ended = cancel_unbegun(others, "moved" if known else "suspicion")
-    has_check = any(_is_open_check(t, place, today) for t in tasks) or any(map(_is_checked, (*tasks, *alias_tasks)))
+    same = plan.cause in _SAME_DEATH
+    checked = any(_is_checked(t) and (same or t.state == "in_progress") for t in tasks)
+    has_check = checked or any(_is_open_check(t, place, today) for t in tasks) or any(map(_is_checked, alias_tasks))
     checks = () if has_check else (created(_check(paused, run, today)),)
     return PlanDecision(forget_cancelled(paused, ended), (*ended, *checks))
 
