@@ -134,6 +134,36 @@ async def test_a_newer_state_supersedes_a_parked_one(database: Database) -> None
     assert await database.pool.fetchval("SELECT state FROM parked") == "superseded"
 
 
+async def test_an_older_state_never_supersedes_a_newer_parked_one(database: Database) -> None:
+    """The newer state cannot be decoded. It waits for an operator, whether or not the older one is in its batch."""
+    handled: list[int] = []
+
+    async def on_abilities(messages: Sequence[Message[AbilitiesDetermined]], tx: Tx) -> None:
+        handled.extend(m.data.version for m in messages)
+
+    driver = Driver(database, Handlers({AbilitiesDetermined: on_abilities}))
+    older, newer = event_record(ability("p1", 1)), event_record(ability("p1", 2))
+    await driver.deliver_records([older, newer._replace(value=b'{"version": 2')])
+    assert handled == [1]
+    assert await database.pool.fetchval("SELECT state FROM parked") == "parked"
+    await driver.deliver(ability("p1", 3))
+    assert await database.pool.fetchval("SELECT state FROM parked") == "superseded"
+
+
+async def test_an_event_before_a_parked_record_of_the_same_person_is_handled(
+    database: Database, driver: Driver
+) -> None:
+    before, broken, after = (
+        event_record(missed("before")),
+        event_record(missed("broken")),
+        event_record(missed("after")),
+    )
+    await driver.deliver_records([before, broken._replace(value=b'{"task_id": 7'), after])
+    assert await seen(database) == ["before"]
+    reasons = await database.pool.fetch('SELECT reason FROM parked ORDER BY "offset"')
+    assert [row["reason"] for row in reasons] == ["undecodable_VisitMissed", "behind_parked"]
+
+
 async def test_states_of_a_batch_are_folded_to_the_newest_with_all_causes(database: Database) -> None:
     got: list[Message[AbilitiesDetermined]] = []
 

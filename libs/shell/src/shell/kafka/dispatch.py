@@ -17,7 +17,7 @@ from common.events import Event
 from common.message import Message, Record, from_record, merge_causes
 
 from shell.faults import crash_point
-from shell.store.parked import park, parked_keys, supersede
+from shell.store.parked import age_of, load_oldest_waiting, park, supersede
 from shell.store.transaction import Tx
 
 Handler = Callable[[Sequence[Message[Any]], Tx], Awaitable[None]]
@@ -132,16 +132,17 @@ async def _handle(tx: Tx, handlers: Handlers, messages: Sequence[Message[Event]]
 
 
 async def _hold_behind_parked(tx: Tx, consumer: str, messages: list[Message[Event]]) -> list[Message[Event]]:
-    """Park events behind a parked record of the same key, because their order matters. Return the other messages. A
-    newer state is handled and supersedes the parked record."""
+    """Park events behind an older parked record of the same key, because their order matters. Return the other
+    messages. A newer state is handled and supersedes the parked record."""
     records = [message.record for message in messages if message.record is not None]
-    waiting = await parked_keys(tx, consumer, {record.key for record in records if record.key is not None})
+    waiting = await load_oldest_waiting(tx, consumer, {record.key for record in records if record.key is not None})
     if not waiting:
         return messages
     kept: list[Message[Event]] = []
     for message in messages:
         record = message.record
-        if record is None or record.key is None or (record.topic, record.key) not in waiting:
+        oldest = waiting.get((record.topic, record.key)) if record is not None and record.key is not None else None
+        if record is None or oldest is None or oldest > age_of(record):
             kept.append(message)
         elif type(message.data).state:
             await supersede(tx, consumer, record)

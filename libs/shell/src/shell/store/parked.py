@@ -1,9 +1,9 @@
-"""Store parked records, which could not be processed. They wait, sealed, until an operator replays them or a newer
-state of the same key supersedes them."""
+"""Store parked records: records that could not be processed, and later events of the same key. They wait, sealed, until
+an operator replays them, or a newer state of the same key supersedes them."""
 
 from collections.abc import Collection
 from functools import cache
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import msgspec
 from common.errors import Conflict, NotFound
@@ -14,6 +14,8 @@ from shell.privacy import Keys, Vault
 from shell.store.transaction import Tx
 
 _CONTEXT: Final = b"parked"
+# Timestamp and offset of a record. They order the records of one key, also after their topic was created again.
+Age: TypeAlias = tuple[int, int]
 
 
 class _Sealed(msgspec.Struct, array_like=True):
@@ -61,25 +63,35 @@ async def park(tx: Tx, consumer: str, record: Record, reason: str, error_type: s
     return parked_id
 
 
-async def parked_keys(tx: Tx, consumer: str, keys: Collection[bytes]) -> set[tuple[str, bytes]]:
-    """Return (topic, key) of the waiting records that have one of these keys. There are almost never any, so a batch
-    only pays for a look into an index."""
+async def load_oldest_waiting(tx: Tx, consumer: str, keys: Collection[bytes]) -> dict[tuple[str, bytes], Age]:
+    """Return the age of the oldest waiting record by (topic, key), for these keys. There are almost never any, so a
+    batch only pays for a look into an index."""
     rows = await tx.sql.fetch(
-        "SELECT topic, key FROM parked WHERE consumer = $1 AND state = 'parked' AND key = ANY($2::bytea[])",
+        """SELECT DISTINCT ON (topic, key) topic, key, coalesce(record_ms, 0) AS record_ms, "offset" FROM parked
+           WHERE consumer = $1 AND state = 'parked' AND key = ANY($2::bytea[])
+           ORDER BY topic, key, coalesce(record_ms, 0), parked."offset"
+        """,
         consumer,
         list(keys),
     )
-    return {(row["topic"], row["key"]) for row in rows}
+    return {(row["topic"], row["key"]): (row["record_ms"], row["offset"]) for row in rows}
+
+
+def age_of(record: Record) -> Age:
+    return record.timestamp_ms or 0, record.offset
 
 
 async def supersede(tx: Tx, consumer: str, record: Record) -> None:
-    """Close the waiting records with the key of `record`, which holds a newer state."""
+    """Close the waiting records with the key of `record`, except those that came after it. `record` holds a newer state
+    than the closed ones."""
     await tx.sql.execute(
         """UPDATE parked SET state = 'superseded', settled_at = now()
-           WHERE consumer = $1 AND topic = $2 AND key = $3 AND state = 'parked'""",
+           WHERE consumer = $1 AND topic = $2 AND key = $3 AND state = 'parked'
+             AND (coalesce(record_ms, 0), "offset") <= ($4::bigint, $5::bigint)""",
         consumer,
         record.topic,
         record.key,
+        *age_of(record),
     )
 
 
