@@ -163,6 +163,19 @@ async def test_records_deleted_before_they_were_read_stop_a_running_reader(probe
     assert probe.consumer.reasons() == []
 
 
+async def test_a_resume_is_seen_by_a_reader_that_is_not_stopped_and_gets_no_new_record(probe: Probe) -> None:
+    records = numbered("n", 10)
+    await probe.send(*records)
+    await probe.until_handled(*records)
+    await resume(probe, "beginning")
+
+    async def read_again() -> bool:
+        return await probe.handled() == sorted(records * 2)
+
+    await until(read_again, "all records read again")
+    assert probe.consumer.reasons() == []
+
+
 async def test_a_first_start_begins_at_the_oldest_record_of_the_topic(probe: Probe) -> None:
     await probe.stop()
     other = Probe(probe.settings, probe.database, probe.topic)

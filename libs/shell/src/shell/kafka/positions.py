@@ -11,7 +11,7 @@ import asyncio
 import logging
 from collections.abc import Collection, Mapping, Sequence
 from time import monotonic
-from typing import Any, Final, Literal, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError, NoOffsetForPartitionError, OffsetOutOfRangeError
@@ -28,7 +28,9 @@ LOST_POSITION: Final = (OffsetOutOfRangeError, NoOffsetForPartitionError)
 LOOK_SECONDS_MAX: Final = 10.0  # for the answer of the broker about the ends of its logs
 RESUMED_EVERY_SECONDS: Final = 2.0  # how soon an operator's decision is seen
 REGAIN_SECONDS: Final = 0.1  # before a position that the broker does not know is looked up again
-Code = Literal["recreated", "records_deleted"]
+_LAST_RESUME: Final = "SELECT coalesce(max(resume_id), 0) FROM offset_resumes WHERE consumer = $1"
+_NEW_RESUMES: Final = "SELECT resume_id, topic, part FROM offset_resumes WHERE consumer = $1 AND resume_id > $2"
+_STOPPED: Final = "SELECT topic, part FROM consumer_offsets WHERE consumer = $1 AND stopped IS NOT NULL"
 
 
 class Fenced(Exception):
@@ -36,8 +38,9 @@ class Fenced(Exception):
 
 
 class Stored(NamedTuple):
-    """A row of `consumer_offsets`. `next_offset`: None before the first record. `record_ms`: the timestamp of the
-    record at `next_offset - 1`, in milliseconds since 1970; None if no record was handled there. `stopped`: a code."""
+    """A row of `consumer_offsets`. `next_offset`: None before the first record. `epoch`: the number of take-overs and
+    resumes. `record_ms`: the timestamp of the record at `next_offset - 1`, in milliseconds since 1970; None if no
+    record was handled there, or if it is unknown. `stopped`: the code of a `Stop`; None if the partition is read."""
 
     next_offset: int | None
     epoch: int
@@ -54,7 +57,8 @@ class Log(NamedTuple):
 
 
 class Stop(NamedTuple):
-    """The reason why a partition is not read, as a code and as a sentence for the operator."""
+    """The reason why a partition is not read. `code`: `recreated` or `records_deleted`; `why`: a sentence for the
+    operator."""
 
     code: str
     why: str
@@ -71,14 +75,13 @@ def decide_stop(next_offset: int | None, log_: Log, *, compacted: bool) -> Stop 
         return Stop("recreated", f"its log ends at {log_.end}, below the next offset {next_offset}")
     if log_.start > next_offset and not compacted:
         deleted = f"the records {next_offset} to {log_.start - 1} were deleted before they were read"
-        return Stop(
-            "records_deleted", f"its log starts at {log_.start}, above the next offset {next_offset}: {deleted}"
-        )
+        why = f"its log starts at {log_.start}, above the next offset {next_offset}: {deleted}"
+        return Stop("records_deleted", why)
     return None
 
 
 def decide_refilled(record_ms: int, found_ms: int, offset: int) -> Stop | None:
-    """Return a stop if the record at `offset` differs from the record that was handled there (timestamps in ms)."""
+    """Return a stop if the record at `offset` and the one handled there have different timestamps (milliseconds)."""
     if record_ms == found_ms:
         return None
     return Stop("recreated", f"the record at offset {offset} is not the record that was handled there")
@@ -101,6 +104,7 @@ class Positions:
         self._taking = asyncio.Lock()  # the rebalance and the batch loop are different tasks
         self._shown: set[str] = set()  # topics with a metric of stopped partitions
         self._looked_at = 0.0
+        self._last_resume: int | None = None  # the newest decision of an operator that this process knows
 
     def next_offsets(self, partitions: Collection[TopicPartition]) -> dict[TopicPartition, int | None]:
         """The next offset of each partition that is not stopped (None: from the beginning)."""
@@ -116,7 +120,7 @@ class Positions:
     async def take_over(self, client: AIOKafkaConsumer | None, partitions: Collection[TopicPartition]) -> None:
         """Become the owner of `partitions`: later batches of a former owner raise Fenced. The client continues at the
         stored position, or the partition is stopped. Without a client (in tests) nothing is compared. Raises
-        TimeoutError if the broker does not answer."""
+        TimeoutError and KafkaError of the broker, and errors of the database; then this process owns none of them."""
         if partitions:
             async with self._taking:
                 await self._take_over(client, partitions)
@@ -133,6 +137,8 @@ class Positions:
 
     async def _take_over(self, client: AIOKafkaConsumer | None, partitions: Collection[TopicPartition]) -> None:
         self.disown(partitions)
+        if self._last_resume is None:
+            self._last_resume = await self.database.pool.fetchval(_LAST_RESUME, self.name)
         rows = await self._raise_epochs(partitions)
         if client is not None:
             logs = await logs_of(client, partitions)
@@ -186,25 +192,13 @@ class Positions:
         self.stopped[tp] = stop
         log.error(
             "%s stopped reading %s[%d] (%s): %s. Nothing is skipped; decide with `shouwang offsets resume %s %s %d`",
-            self.name,
-            tp.topic,
-            tp.partition,
-            stop.code,
-            stop.why,
-            self.name,
-            tp.topic,
-            tp.partition,
+            *(self.name, *tp, stop.code, stop.why, self.name, *tp),
         )
         if is_new:
             await self.database.pool.execute(
                 """UPDATE consumer_offsets SET stopped = $5, stopped_why = $6, stopped_at = now()
                    WHERE consumer = $1 AND topic = $2 AND part = $3 AND epoch = $4""",
-                self.name,
-                tp.topic,
-                tp.partition,
-                epoch,
-                stop.code,
-                stop.why,
+                *(self.name, *tp, epoch, stop.code, stop.why),
             )
 
     async def unsettled(
@@ -240,18 +234,26 @@ class Positions:
         return True
 
     async def resume_released(self, client: AIOKafkaConsumer) -> None:
-        """Take over partitions that an operator has resumed. Asks the database only while a partition is stopped."""
-        if not self.stopped or monotonic() - self._looked_at < RESUMED_EVERY_SECONDS:
+        """Take over assigned partitions that an operator has resumed. Looks once in RESUMED_EVERY_SECONDS."""
+        if self._last_resume is None or monotonic() - self._looked_at < RESUMED_EVERY_SECONDS:
             return
         self._looked_at = monotonic()
         assigned = client.assignment()
         self.disown([tp for tp in self.stopped if tp not in assigned])
-        rows = await self.database.pool.fetch(
-            "SELECT topic, part FROM consumer_offsets WHERE consumer = $1 AND stopped IS NOT NULL", self.name
-        )
-        still = {TopicPartition(row["topic"], row["part"]) for row in rows}
-        await self.take_over(client, [tp for tp in self.stopped if tp not in still])
+        resumed = await self._load_resumed() | await self._load_released()
+        await self.take_over(client, resumed & assigned)
         self._set_metrics()
+
+    async def _load_resumed(self) -> set[TopicPartition]:
+        """Return the partitions of decisions since the last look. An idle one has no batch that raises Fenced."""
+        rows = await self.database.pool.fetch(_NEW_RESUMES, self.name, self._last_resume)
+        self._last_resume = max([row["resume_id"] for row in rows], default=self._last_resume)
+        return {TopicPartition(row["topic"], row["part"]) for row in rows}
+
+    async def _load_released(self) -> set[TopicPartition]:
+        """Return the partitions that are stopped here and no longer in the database."""
+        rows = await self.database.pool.fetch(_STOPPED, self.name) if self.stopped else ()
+        return self.stopped.keys() - {TopicPartition(row["topic"], row["part"]) for row in rows}
 
     def _set_metrics(self) -> None:
         counts = dict.fromkeys(self._shown | {tp.topic for tp in self.stopped}, 0)
@@ -291,7 +293,7 @@ class Positions:
 
 
 async def logs_of(client: AIOKafkaConsumer, partitions: Collection[TopicPartition]) -> dict[TopicPartition, Log]:
-    """Ask the broker for start and end of the log of each partition, by two requests. Raises TimeoutError."""
+    """Return start and end of the log of each partition. Raises TimeoutError and KafkaError of the broker."""
     places = sorted(partitions)
     starts = await kafka.answer_of(client.beginning_offsets(places), LOOK_SECONDS_MAX)
     ends = await kafka.answer_of(client.end_offsets(places), LOOK_SECONDS_MAX)
