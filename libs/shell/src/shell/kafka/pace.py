@@ -39,11 +39,12 @@ class Pace:
         self._admin: AIOKafkaAdminClient | None = None
 
     def sent(self, topic: str, partition: int, end: int) -> None:
-        """Note that the broker has acknowledged all records of the partition before offset `end`."""
+        """Note that the broker has acknowledged all records of the partition before offset `end`. A lower offset than
+        before shows that the topic was created again."""
         if topic in self._topics:
             before = self._ends.get((topic, partition), end)
-            self._ends[topic, partition] = max(before, end)
-            self._sent_since_look += max(0, end - before)
+            self._ends[topic, partition] = end
+            self._sent_since_look += abs(end - before)
 
     async def holds(self) -> bool:
         """Whether rows that are not urgent must wait; False while the broker does not answer. Asks the broker every

@@ -164,7 +164,7 @@ class Relay:
         for topic, partition, count, future in sending:
             acknowledged = await future
             crash_point("after_send")  # some are acknowledged, some are not
-            if acknowledged is not None:
+            if acknowledged.offset >= 0:  # below 0: the broker knows the batch and no longer its place
                 self.pace.sent(topic, partition, acknowledged.offset + count)
         if monotonic() - started > SLOW_SECONDS:
             log.warning("the broker took %.1f s for %d events", monotonic() - started, len(events))
