@@ -29,12 +29,15 @@ decode = msgspec.json.Decoder(CoverageDeclared).decode
 READERS: Final = ("identification", "assessment", "dispatch", "subsidy", "supervision")
 
 
+# The watchdog and the limits of a Kafka client replace a stuck client after a minute, on a busy machine twice.
+STOP_SECONDS_MAX: Final = 240
+RESUMES_MAX: Final = 3
 Partition = tuple[str, str, int]  # service, topic, partition
 
 
 async def partitions(running: Runtime, where: str) -> dict[Partition, int]:
     """The next offset of each partition of the compacted topics, of every consumer."""
-    found = {}
+    found: dict[Partition, int] = {}
     for service in READERS:
         connection = await asyncpg.connect(running.database_url(service), server_settings={"search_path": service})
         rows = await connection.fetch(
@@ -80,26 +83,39 @@ async def test_deleted_compacted_topics_are_published_again_and_verified(running
     read = await partitions(running, "next_offset IS NOT NULL")
     assert {topic for _, topic, _ in read} == set(SOURCES) - silent
 
-    reading = set(read)
+    reading: dict[Partition, int] = read
 
     async def all_stopped() -> bool:
         """All readers but those exactly at the end of the new topic: they have read all heads, and may not notice the
         deletion."""
         nonlocal reading
         at_end = await readers_at_the_end(running, settings)
-        reading = set(read) - set(await partitions(running, "stopped IS NOT NULL")) - at_end
+        now = await partitions(running, "stopped IS NULL")
+        reading = {place: offset for place, offset in now.items() if place in read and place not in at_end}
         return not reading
 
     try:
-        await until(all_stopped, "every reader stopped", seconds=120)
+        await until(all_stopped, "every reader stopped", seconds=STOP_SECONDS_MAX)
     except TimeoutError as late:
-        raise AssertionError(f"these still read: {sorted(reading)}") from late
-    stopped = await partitions(running, "stopped IS NOT NULL")
-    assert len(stopped) > len(read) / 2
-    for service, topic in sorted({(service, topic) for service, topic, _ in stopped}):
-        resumes = await positions.plan(running, service, topic, "all", "beginning")
-        await positions.carry_out(running, service, resumes, "a test")
-    assert await wrong(running) == {}
+        raise AssertionError(f"these still read, at these offsets: {reading}") from late
+    assert len(await partitions(running, "stopped IS NOT NULL")) > len(read) / 2
+    found = await resume_until_right(running)
+    assert found == {}
+
+
+async def resume_until_right(running: Runtime) -> dict[str, list[str]]:
+    """Resume the stopped readers, and return the invariants that do not hold. A reader at the end of a new topic stops
+    later than the others, when it has compared its last record. So the operator looks again."""
+    found: dict[str, list[str]] = {}
+    for _ in range(RESUMES_MAX):
+        stopped = await partitions(running, "stopped IS NOT NULL")
+        for service, topic in sorted({(service, topic) for service, topic, _ in stopped}):
+            resumes = await positions.plan(running, service, topic, "all", "beginning")
+            await positions.carry_out(running, service, resumes, "a test")
+        found = await wrong(running)
+        if not found:
+            break
+    return found
 
 
 async def test_an_interrupted_run_continues_after_its_last_written_page(stores: Runtime) -> None:
