@@ -130,6 +130,14 @@ def test_a_span_of_an_unknown_library_is_named_after_the_library(exporter: InMem
     assert (span.name, dict(span.attributes or {})) == ("opentelemetry.instrumentation.httpx", {})
 
 
+async def test_every_sampled_message_of_a_batch_is_linked(exporter: InMemorySpanExporter) -> None:
+    """Newer libraries also set bit 1 of the flags: the trace id is random."""
+    flags = ("00", "01", "02", "03")
+    with telemetry.batch_span("dispatch", [f"00-{'1' * 32}-{'2' * 16}-{flag}" for flag in flags], 4):
+        pass
+    assert [len(span.links) for span in exporter.get_finished_spans()] == [2]
+
+
 async def test_a_broken_traceparent_creates_no_link(exporter: InMemorySpanExporter) -> None:
     good, bad = f"00-{'1' * 32}-{'2' * 16}-01", f"00-{'f' * 40}-{'2' * 16}-01"
     with telemetry.batch_span("dispatch", [good, bad, f"00-{PERSON}-x-01"], 3):

@@ -42,6 +42,7 @@ ATTRIBUTES_KEPT: Final = frozenset(
 )
 _OWN: Final = "shouwang"
 _NAMED_WELL: Final = frozenset({"fastapi", _OWN})  # tracers whose span names hold no value of a request
+_SAMPLED_ENDS: Final = frozenset("13579bdf")  # bit 1 of the flags may be set as well (W3C Trace Context, level 2)
 _TRACEPARENT: Final = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}")
 
 
@@ -122,9 +123,9 @@ def start(service: str, endpoint: str | None) -> None:
 
 
 def _context(traceparent: str) -> SpanContext | None:
-    """Return the span context of a header; None if it is malformed or not sampled. The flag is read before the header
-    is parsed."""
-    if not traceparent.endswith("1"):
+    """Return the span context of a header; None if it is malformed or not sampled. The flag `sampled` (bit 0) is read
+    before the header is parsed."""
+    if traceparent[-1:] not in _SAMPLED_ENDS:
         return None
     parts = _TRACEPARENT.fullmatch(traceparent)
     if parts is None:
