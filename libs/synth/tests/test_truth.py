@@ -206,12 +206,14 @@ def test_changes_for_measurements_are_in_sequence_and_true() -> None:
         assert_reading_is_truth(reading, truth, TODAY)
 
 
-def test_more_changes_than_days_are_rejected() -> None:
+def test_more_changes_than_the_living_have_days_are_rejected() -> None:
     county = synth.county(8, 100, ["141125"], TODAY)
     with pytest.raises(ValueError):
         next(synth.changes(county, 10, 101, 1))
     with pytest.raises(ValueError):
         next(synth.changes(county, 10_000, 100, 1))
+    with pytest.raises(ValueError):  # all people die before the last change
+        next(synth.changes(county, 30, 20, 1, deaths_every=1))
 
 
 def test_other_facts_do_not_change_any_other_event() -> None:

@@ -51,9 +51,11 @@ def changes(
     No stream may have been drawn from the county before. With `deaths_every` above 0, each such event is a confirmed
     death (10: every tenth), and its person gets no further event. `recorded_from`: the events have times from here on,
     one per millisecond (default: the first instant of the county's day). Afterwards `County.truth` includes the
-    changes. Raises ValueError if the county has too few people, or a person would get more changes than there are days.
+    changes. Raises ValueError if the county has too few people, if a person could get more changes than there are days,
+    and if nobody would be alive in the end.
     """
-    if people > len(county.people) or n > people * (OLD_ENOUGH.days - 2):
+    living = people - (n // deaths_every if deaths_every else 0)  # at the end; they get the changes of the dead
+    if people > len(county.people) or n > living * (OLD_ENOUGH.days - 2):
         raise ValueError("too many changes for so few people")
     rng = Random(f"targets/{seed}")
     subjects = [_Subject(person) for person in rng.sample(county.people, people)]
