@@ -54,8 +54,9 @@ def filled(headers: Iterable[tuple[str, bytes | None]]) -> Headers:
 
 
 class Message(msgspec.Struct, Generic[E_co], frozen=True, gc=False):
-    """An event with its envelope. `correlation_id`: the pushed event that caused it, directly or through other events.
-    `causation_id`: the event that caused it directly. `causes`: all pushed events that are folded into this one."""
+    """An event with its envelope. `correlation_id`: the pushed event that caused it, directly or through other events;
+    its own id if there is none. `causation_id`: the event that caused it directly. `causes`: the pushed events that are
+    folded into this one; without any, the `correlation_id` alone."""
 
     id: str
     data: E_co
@@ -75,7 +76,7 @@ def derived_id(*parts: object) -> str:
 
 
 def state_id(event: Event) -> str:
-    """The id of a state event: the same for the same topic, key and version."""
+    """The id of a state event: the same for the same topic, key and version (without a version: `published_on`)."""
     return derived_id(event.topic, event.key(), getattr(event, "version", getattr(event, "published_on", "")))
 
 

@@ -41,7 +41,7 @@ async def repeat_while_unavailable(attempt: Callable[[], Awaitable[T]]) -> T:
 
 
 def halves(batch: Sequence[T]) -> Halves[T] | None:
-    """The two halves of a batch in their order. None: it has one item."""
+    """The two halves of a batch in their order. None: it has at most one item."""
     if len(batch) <= 1:
         return None
     middle = len(batch) // 2

@@ -1,4 +1,4 @@
-"""Prometheus metrics of the platform, counted once per batch. No label ever holds a person."""
+"""Prometheus metrics of the platform, counted once per batch or request. No label ever holds a person."""
 
 from prometheus_client import Counter, Gauge, Histogram
 

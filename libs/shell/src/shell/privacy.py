@@ -56,7 +56,8 @@ def mask_name(name: str) -> str:
 
 
 def mask_address(address: str) -> str:
-    """Return the address up to county or township, then four stars, so that the length of the rest stays hidden."""
+    """Return the address up to county or township, then four stars, so that the length of the rest stays hidden. An
+    address in which no county is found is hidden completely."""
     found = _AREA_END.match(address)
     return f"{found.group()}****" if found else "****"
 

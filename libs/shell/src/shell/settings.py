@@ -1,6 +1,7 @@
 """The settings that all services share: environment variables with the prefix SHOUWANG_, defaults for one machine.
 
-A service with settings of its own has a module `settings.py`. No other module reads the environment.
+A service with settings of its own has a module `settings.py`. Besides these, only `shell.faults` (planned crashes) and
+the helpers of tests and tools read the environment.
 `make contracts` writes all of them to docs/operations.md: the description of each field is its line there.
 """
 

@@ -22,9 +22,9 @@ class Push(NamedTuple):
 
 @dataclass(frozen=True)
 class Faults:
-    """How often delivery fails. `late`: of 1,000 events, arrive up to `late_days_max` late. `duplicate`: of 1,000
-    events, are delivered two or three times. `overtaken`: of 1,000 changes with several events, the first event arrives
-    last, such as after its correction."""
+    """How often delivery fails. `late`: so many of 1,000 events arrive up to `late_days_max` days late. `duplicate`: so
+    many of 1,000 events are delivered two or three times. `overtaken`: in so many of 1,000 changes with several events,
+    the first event arrives last, for example after its correction."""
 
     late: float = 60.0
     duplicate: float = 80.0

@@ -18,11 +18,11 @@ TRIES_MAX: Final = 20
 
 @dataclass(frozen=True)
 class Rates:
-    """Changes per 1,000 people and month, with three exceptions.
+    """Changes per 1,000 people and month, with three exceptions: `deaths_times`, `wrong` and `phantom`.
 
-    `deaths_times`: a factor of the yearly death rates. `wrong`: of 1,000 reports, are wrong and corrected later.
-    `phantom`: of 1,000 reports, are annulled later, because the change never happened. `old_error`: corrections of the
-    initial load. `false_death`: a living person is reported dead.
+    `deaths_times`: a factor of the yearly death rates. `wrong`: so many of 1,000 reports are wrong and corrected later.
+    `phantom`: so many of 1,000 changes never happened, and their reports are annulled later. `old_error`: corrections
+    of the initial load. `false_death`: a living person is reported dead.
     """
 
     home: float = 2.5

@@ -27,8 +27,8 @@ def county(
     numbers: Numbers | None = None,
     first_serial: int = 0,
 ) -> County:
-    """Return a county with this number of elders (55 and older, most 60 and older) on a day. Equal arguments give equal
-    counties.
+    """Return a county with this number of elders on a day. Most are 60 and older, and almost none is younger than 55.
+    Equal arguments give equal counties.
 
     `divisions`: 6- or 9-digit codes, with the people divided evenly among them. `numbers` and `first_serial`: for a
     county that is made in blocks. A shared `numbers` prevents repeated ID numbers. Raises ValueError for unknown

@@ -1,4 +1,5 @@
-"""The base of all events. An event is one complete fact about one person or one policy area, in the past tense.
+"""The base of all events. An event is one complete fact in the past tense, mostly about one person. Others are about a
+policy area, a division, a source, a task or a parked record.
 
 A *state* event holds the whole current state of its key, on a compacted topic. A newer version supersedes an older one,
 so a receiver compares versions. Of every other event, a receiver stores the id in its inbox and handles it once.

@@ -16,6 +16,7 @@ GapReason = Literal["pay_rules", "no_amount", "refused", "unknown", "suppressed"
 class PayTerms(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """The months of a cash item: the first paid month, the first unpaid month, and the time of payment.
 
+    `band_change`: the first month with a new amount, counted from the month in which the amount of a person changes.
     `status`: whether a document gives these rules. An example rule pays only in a demonstration. A rule without a
     status, as in decisions of earlier versions, is an example.
     """

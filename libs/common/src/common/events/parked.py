@@ -1,4 +1,4 @@
-"""The event about a record that could not be processed. Its bytes stay, encrypted, in a table of the service."""
+"""The event about a record that a service has parked. Its bytes stay, encrypted, in a table of the service."""
 
 from typing import ClassVar
 
@@ -6,9 +6,11 @@ from common.events.base import Event
 
 
 class RecordParked(Event, frozen=True, kw_only=True, omit_defaults=True):
-    """A service has parked a record that it could not process. The real topic is `<service>.parked`.
+    """A service has parked a record: it could not process it, or it follows a parked record of the same key. The real
+    topic is `<service>.parked`.
 
-    `topic_name`, `partition` and `offset`: the place of the record. `reason`: a code."""
+    `topic_name`, `partition` and `offset`: the place of the record. `reason`: a code, such as `bug` or
+    `behind_parked`."""
 
     topic: ClassVar[str] = "parked"
 

@@ -7,8 +7,10 @@ from common.events.base import Event, Instant
 
 
 class SourceGapFound(Event, frozen=True, kw_only=True, omit_defaults=True):
-    """The received events of a source's day differ from its report. `gap`: the kind of difference; `ours`: received
-    events, `told`: reported events."""
+    """The received events of a source's day differ from its report, or the source has sent no report (`not_reported`).
+
+    `gap`: the kind of difference. `ours`: the number of received events. `told`: the reported number; None without a
+    report."""
 
     topic: ClassVar[str] = "ingestion.source"
 
@@ -38,7 +40,8 @@ class SourceGapClosed(Event, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class SourceSilent(Event, frozen=True, kw_only=True, omit_defaults=True):
-    """A source has sent no event of a kind for longer than its limit."""
+    """A source has sent no event of a kind for longer than its limit. `heard_at`: the last arrival, or the instant from
+    which events were expected; `silent_since`: the instant at which the platform noticed."""
 
     topic: ClassVar[str] = "ingestion.source"
 
@@ -52,7 +55,8 @@ class SourceSilent(Event, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class SourceHeard(Event, frozen=True, kw_only=True, omit_defaults=True):
-    """A silent source has sent an event of the kind again."""
+    """A source is no longer silent: it has sent an event of the kind, or its limit was extended. `heard_at`,
+    `silent_since`: as in `SourceSilent`, with the newest arrival."""
 
     topic: ClassVar[str] = "ingestion.source"
 

@@ -27,8 +27,8 @@ class PlaceClaimed(Event, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class PlaceSettled(Event, frozen=True, kw_only=True, omit_defaults=True):
-    """The case of a claimed place is closed. `vouched`: other facts have confirmed it; `withdrawn`: its source has
-    annulled it."""
+    """The case of a claimed place is closed. `silent`: no answer came in time. `vouched`: other facts have confirmed
+    the place. `withdrawn`: its source has annulled it or states another place by now."""
 
     topic: ClassVar[str] = "ingestion.case"
 

@@ -87,7 +87,7 @@ _verified = _Verified()
 
 def read_token(token: str) -> Caller:
     """Verify a token and return the caller whom it names. Raises Unauthenticated for an invalid token, and Unavailable
-    while the keys cannot be read.
+    if this process has never been able to read the key set.
 
     A token that was verified before is not verified again until it expires or the keys change.
     """
@@ -128,7 +128,7 @@ def _verify(token: str, keys: token_keys.KeyFile | None) -> Caller:
 class Requirement:
     """A dependency of a route that returns the caller: with a valid token, one of `roles`, and a scope.
 
-    Raises Unauthenticated (401) or NotAllowed (403, with `code` for another role)."""
+    Raises Unauthenticated (401), NotAllowed (403, with `code` for another role), and Unavailable like `read_token`."""
 
     def __init__(self, roles: tuple[Role, ...], code: str | None) -> None:
         self.roles = roles

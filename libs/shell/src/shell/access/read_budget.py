@@ -27,7 +27,7 @@ from shell.privacy import vault
 from shell.settings import paths
 from shell.store.transaction import Tx
 
-KEPT_DAYS: Final = 7
+KEPT_DAYS: Final = 7  # a user's older rows are deleted at the next read of this user
 NATION: Final = "000000"
 # The table that a service creates to have budgets.
 PERSON_READS: Final = """
@@ -92,7 +92,7 @@ def _persons_a_day(path: Path) -> dict[str, int]:
 
 def persons_a_day(role: Role) -> int:
     """Return the number of persons that a user with this role may read per day; 0 for a role without an entry. Raises
-    msgspec.ValidationError if the file does not have the right form."""
+    OSError if the file cannot be read, and msgspec.MsgspecError if it does not have the right form."""
     return _persons_a_day(paths().read_budgets).get(role, 0)
 
 
@@ -105,8 +105,8 @@ def case_of(subject: str, day: date) -> str:
 async def spend(tx: Tx, caller: Caller, persons: Collection[str]) -> Spent:
     """Count the persons that the caller is about to see, and return whether the read is allowed.
 
-    `persons`: person ids. All are counted or, for a refused read, none. The first refusal of a day emits
-    `ReadBudgetUsed`.
+    `persons`: person ids. All are counted or, for a refused read, none. The caller's first refusal of a day
+    in this service emits `ReadBudgetUsed`.
     """
     now = clock.now()
     day = calendar.civil_date(now)

@@ -42,7 +42,8 @@ _REPLACED: Final = ("HTTPValidationError", "ValidationError")  # FastAPI's own f
 
 
 def describe_problems(app: FastAPI) -> None:
-    """Let `app.openapi()` list the error answers of every operation, instead of FastAPI's own 422."""
+    """Let `app.openapi()` list the error answers of every operation, instead of FastAPI's own 422. The routes of the
+    platform (_PLATFORM) stay as they are."""
     plain = app.openapi
 
     def openapi() -> dict[str, Any]:

@@ -25,7 +25,7 @@ STOP_SECONDS_MAX: Final = REQUEST_SECONDS_MAX
 
 async def answer_of(wanted: Coroutine[Any, Any, T], seconds: float | None = None) -> T:
     """Await a call of a client, and return its result. Raises TimeoutError after `seconds` (default:
-    STUCK_AFTER_SECONDS), even if the client cannot be cancelled.
+    STUCK_AFTER_SECONDS), even if the client cannot be cancelled, and if the client itself cancels the call.
 
     Tasks inside a client may wait for one another, and `asyncio.wait_for` would wait for them as well."""
     asker = asyncio.current_task()

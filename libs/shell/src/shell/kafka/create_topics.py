@@ -66,7 +66,8 @@ async def ensure_topics(topics: Sequence[Topic], settings: Settings, *, cluster:
 
 
 async def ensure_configs(topics: Sequence[Topic], settings: Settings) -> list[str]:
-    """Give existing topics the settings of the contract, and return the names of the changed topics."""
+    """Give existing topics the settings of the contract, and return the names of the changed topics. Raises Unavailable
+    if the broker refuses, and KafkaError if the brokers do not answer."""
     admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka)
     await admin.start()
     try:

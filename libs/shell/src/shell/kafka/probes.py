@@ -20,7 +20,7 @@ ANSWER_SECONDS_MAX: Final = 10.0
 
 class Broker:
     """Asks the broker; one per process. The methods raise KafkaError, TimeoutError or OSError while the broker does not
-    answer."""
+    answer, and ClientEnded if the client has ended."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings

@@ -104,9 +104,9 @@ async def load_stored(connection: asyncpg.Connection, place: Place) -> Stored | 
 
 
 async def save_resume(tx: Tx, resume: Resume, resumed_by: str) -> bool:
-    """Move the stored position and record the operator; return True. The consumer sees the change within seconds; its
-    running batch raises Fenced. Returns False, without any change, if the position has moved since `resume` was
-    decided."""
+    """Move the stored position and record the operator; return True. A running consumer sees the change within seconds,
+    and its batch in progress raises Fenced. Returns False, without any change, if the position has moved since `resume`
+    was decided."""
     moved = await tx.sql.fetchval(
         """UPDATE consumer_offsets
            SET next_offset = $4, record_ms = NULL, epoch = epoch + 1, moved_at = now(),

@@ -29,7 +29,7 @@ _HOUR_MS: Final = 3_600_000
 
 
 class Place(NamedTuple):
-    """The stored position of a consumer in one partition (`consumer_offsets`)."""
+    """The stored position of a consumer in one partition, with the fields of `shell.kafka.positions.Stored`."""
 
     topic: str
     part: int
@@ -104,7 +104,7 @@ def worst_by_topic(used: Mapping[TopicPartition, Used]) -> dict[str, Used]:
 async def measure(settings: Settings, places: Sequence[Place]) -> dict[TopicPartition, Used]:
     """Return the used retention per partition that has unread records, if its topic deletes records by age.
 
-    Raises KafkaError and TimeoutError."""
+    Raises KafkaError and TimeoutError, and Unavailable if the broker refuses to show the settings of a topic."""
     async with AsyncExitStack() as stack:
         admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka)
         stack.push_async_callback(admin.close)

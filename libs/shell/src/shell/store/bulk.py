@@ -1,6 +1,7 @@
 """Write many rows in one statement.
 
-Names of tables and columns come from the row classes, never from data. Values are always parameters.
+Names of tables and columns come from the row classes, never from data. Values are always parameters. Array columns are
+not possible, because unnest flattens them: keep arrays as JSON or bytes.
 """
 
 from collections.abc import Sequence
@@ -84,7 +85,7 @@ async def update(
     tx: Tx, model: type[SQLModel], columns: Sequence[str], rows: Sequence[Sequence[Any]], *, key: Sequence[str]
 ) -> None:
     """Replace `columns` of existing rows, found by `key`, that the caller has locked. This costs less than `upsert`,
-    which searches for a conflict for each row. Array columns are not possible, see `upsert`."""
+    which searches for a conflict for each row."""
     if rows:
         await tx.sql.execute(_update(model, tuple(columns), tuple(key)), *columns_of(rows))
 
@@ -102,7 +103,7 @@ async def upsert(
 
     `guard`: the condition for a replacement, on `t` (the stored row) and `excluded` (the new row), such as
     `t.version < excluded.version`. Rows must be unique by key. They are written in key order, so that two writers
-    cannot deadlock. Array columns are not possible, because unnest flattens them: keep arrays as JSON or bytes."""
+    cannot deadlock."""
     if not rows:
         return
     columns, key = tuple(columns), tuple(key)

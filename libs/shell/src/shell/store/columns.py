@@ -2,7 +2,7 @@
 
 The row classes are compared with the migrated database (`shell.schema_comparison`), so they name everything that a
 migration gives a column. Options: `key` (of the primary key), `null` (may be NULL), `default` (an SQL expression),
-`references` (`table.column` of the same schema) and `on_delete`.
+`references` (`schema.table.column`) and `on_delete`.
 """
 
 from functools import partial

@@ -39,6 +39,7 @@ _dialect: Final = postgresql.dialect(paramstyle="numeric_dollar")  # type: ignor
 
 
 def rows(shape: type[T]) -> Callable[[Statement[P]], Read[P, list[T]]]:
+    """All rows. `shape`, here and below: a NamedTuple whose fields are columns of the table."""
     make: Any = shape
     return lambda build: _read(build, "fetch", lambda found: list(map(make._make, found)), make)
 
@@ -71,20 +72,27 @@ def value(build: Callable[P, Select[T]]) -> Read[P, T | None]:
 
 
 def if_given(given: Any, condition: ColumnElement[bool]) -> ColumnElement[bool]:
-    """The condition, or none if `given` is None. The condition comes first, because it gives the parameter its type."""
+    """The condition; every row meets it if `given` is None. `given`: a parameter that the condition uses. The condition
+    comes first in the SQL text, because it gives the parameter its type."""
     return or_(condition, given.is_(None))
 
 
 def among(column: Any, given: Any) -> ColumnElement[bool]:
-    """The column has one of the values of the list `given`."""
+    """The condition that the column has one of the values of the list `given`."""
     return column == any_(given)  # type: ignore[no-any-return]
 
 
 def _made(shape: Any) -> Callable[[Any], Any]:
+    """Return a function that turns a found row into the shape, and None into None."""
     return lambda found: None if found is None else shape._make(found)
 
 
 def _read(build: Statement[P], method: str, made: Callable[[Any], T], shape: Any = None) -> Read[P, T]:
+    """Return the read of a statement. `method`: the method of the asyncpg connection; `made` turns its result into the
+    result of the read. `shape`: its fields replace the columns of the statement.
+
+    Raises TypeError at import for a wrong statement (see `_text`). The read raises TypeError for wrong arguments, and
+    if it locks rows (`FOR UPDATE`) without a transaction."""
     names = tuple(signature(build).parameters)
     text = _text(build, names, shape)
     locks = " FOR " in text
@@ -101,6 +109,8 @@ def _read(build: Statement[P], method: str, made: Callable[[Any], T], shape: Any
 
 
 def _in_order(names: tuple[str, ...], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> tuple[Any, ...]:
+    """Return the arguments in the order of the parameters `names`. Raises TypeError if one is missing or unknown, also
+    if it has a default."""
     rest = names[len(args) :]
     if kwargs.keys() != set(rest) or len(args) > len(names):
         raise TypeError(f"the parameters are {', '.join(names)}")
@@ -108,6 +118,8 @@ def _in_order(names: tuple[str, ...], args: tuple[Any, ...], kwargs: Mapping[str
 
 
 def _text(build: Callable[..., Select[Any]], names: tuple[str, ...], shape: Any) -> str:
+    """Return the SQL text of the statement, with `$1`, `$2`, … for its parameters and all constants in the text. Raises
+    TypeError for a parameter that the statement does not use."""
     query: Any = build(**{name: literal_column(f"${n}") for n, name in enumerate(names, 1)})
     if shape is not None:
         query = query.with_only_columns(*_columns(query, shape))
@@ -118,6 +130,8 @@ def _text(build: Callable[..., Select[Any]], names: tuple[str, ...], shape: Any)
 
 
 def _columns(query: Any, shape: Any) -> list[Any]:
+    """Return the columns of the shape, in its order. The statement must read one table. Raises TypeError for a field
+    that is no column."""
     (table,) = query.get_final_froms()
     if missing := [name for name in shape._fields if name not in table.c]:
         raise TypeError(f"{table} has no column {', '.join(missing)}")
