@@ -168,6 +168,15 @@ def test_only_settings_modules_read_the_environment() -> None:
     assert not [line for line in found if "/settings.py:" not in line and not line.startswith(READS_ENVIRONMENT_BELOW)]
 
 
+# The local runtime, journeys and trials use the Kafka of this machine, which has no users.
+USES_LOCAL_KAFKA = ("tools/shouwang/src/shouwang/stories/", "tools/shouwang/src/shouwang/trials/")
+
+
+def test_every_client_of_kafka_gives_user_and_password() -> None:
+    found = grep(r"\bAIOKafka(AdminClient|Consumer|Producer)\(", but=("libs/shell/src/shell/kafka/client.py",))
+    assert not [line for line in found if not line.startswith(USES_LOCAL_KAFKA)]
+
+
 def test_the_pattern_of_a_code_is_written_once() -> None:
     """Areas, divisions, UUIDs and months: `common.patterns`."""
     hides_numbers = "services/ingestion/src/ingestion/reading/faults.py"  # any six digits

@@ -87,11 +87,11 @@ def producer(settings: Settings) -> AIOKafkaProducer:
     )
 
 
-def admin(settings: Settings) -> AIOKafkaAdminClient:
-    """A client for questions about groups. The caller starts it."""
+def admin(settings: Settings, request_seconds_max: float = REQUEST_SECONDS_MAX) -> AIOKafkaAdminClient:
+    """A client for questions about groups and topics, and for changes of topics. The caller starts it."""
     return AIOKafkaAdminClient(
         bootstrap_servers=settings.kafka,
-        request_timeout_ms=int(REQUEST_SECONDS_MAX * 1000),
+        request_timeout_ms=int(request_seconds_max * 1000),
         **_security(settings),
     )
 

@@ -8,15 +8,17 @@ On one machine topics have `local_partitions` and one replica; `--cluster` uses 
 import asyncio
 import sys
 from collections.abc import Sequence
+from typing import Final
 
-from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.admin import NewTopic
 from aiokafka.errors import for_code
 from common.errors import Unavailable
 
-from shell.kafka import topic_configs
+from shell.kafka import client, topic_configs
 from shell.kafka.topics import Topic, load_topics
 from shell.settings import Settings, settings
 
+CHANGE_SECONDS_MAX: Final = 40.0  # for the creation of all topics on a busy machine
 _ALREADY_EXISTS = 36
 _CLUSTER_BROKERS_MIN = 3
 
@@ -47,7 +49,7 @@ async def ensure_topics(topics: Sequence[Topic], settings: Settings, *, cluster:
 
     `cluster`: whether to use `partitions` and three replicas; None: if there are at least three brokers. Raises
     Unavailable if a topic cannot be created, and KafkaError if the brokers do not answer."""
-    admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka)
+    admin = client.admin(settings, CHANGE_SECONDS_MAX)
     await admin.start()
     try:
         there = set(await admin.list_topics())
@@ -68,7 +70,7 @@ async def ensure_topics(topics: Sequence[Topic], settings: Settings, *, cluster:
 async def ensure_configs(topics: Sequence[Topic], settings: Settings) -> list[str]:
     """Give existing topics the settings of the contract, and return the names of the changed topics. Raises Unavailable
     if the broker refuses, and KafkaError if the brokers do not answer."""
-    admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka)
+    admin = client.admin(settings, CHANGE_SECONDS_MAX)
     await admin.start()
     try:
         return await topic_configs.apply(admin, {topic.name: _configs(topic) for topic in topics})

@@ -106,7 +106,7 @@ async def measure(settings: Settings, places: Sequence[Place]) -> dict[TopicPart
 
     Raises KafkaError and TimeoutError, and Unavailable if the broker refuses to show the settings of a topic."""
     async with AsyncExitStack() as stack:
-        admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka)
+        admin = kafka.admin(settings)
         stack.push_async_callback(admin.close)
         await kafka.answer_of(admin.start())
         here = await existing(admin, sorted({place.topic for place in places}))

@@ -13,9 +13,9 @@ from pathlib import Path
 from time import monotonic
 from typing import Final
 
-from aiokafka import AIOKafkaConsumer
 from shell import clock
-from shell.settings import settings
+from shell.kafka import client
+from shell.settings import Settings, settings
 from shell.store.database import Database
 
 from shouwang.invariants import backlog, consistency, topics
@@ -97,7 +97,7 @@ def as_this_home(runtime: Runtime) -> None:
 
 async def _quiet(address: str, databases: backlog.Databases, seconds: float) -> Line:
     """Wait at most `seconds` for an empty backlog; the remaining backlog becomes the faults of the line."""
-    kafka = AIOKafkaConsumer(bootstrap_servers=address)
+    kafka = client.consumer(Settings(kafka=address), None)
     await kafka.start()
     try:
         waiting = await backlog.wait_until_quiet(databases, kafka, seconds)

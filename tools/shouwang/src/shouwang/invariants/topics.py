@@ -7,8 +7,9 @@ from time import monotonic
 from typing import Any, Final, Protocol
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient
+from shell.kafka import client
 from shell.kafka.topics import is_inbound
+from shell.settings import Settings
 
 PROGRESS_EVERY_SECONDS: Final = 2.0
 STANDSTILL_SECONDS_MAX: Final = 30.0
@@ -22,7 +23,7 @@ class RecordCheck(Protocol):
 
 async def list_topics(address: str) -> list[str]:
     """Return the names of all topics except the inbound topics of sources and the internal topics of Kafka."""
-    admin = AIOKafkaAdminClient(bootstrap_servers=address)
+    admin = client.admin(Settings(kafka=address))
     await admin.start()
     try:
         return sorted(t for t in await admin.list_topics() if not t.startswith("__") and not is_inbound(t))
@@ -36,7 +37,8 @@ async def scan(address: str, checks: Sequence[RecordCheck], say: Callable[[str],
     `say` gets each line of progress. Raises TimeoutError when the broker stops answering.
     """
     topics = await list_topics(address)
-    kafka = AIOKafkaConsumer(*topics, bootstrap_servers=address, auto_offset_reset="earliest", enable_auto_commit=False)
+    kafka = client.consumer(Settings(kafka=address), None)
+    kafka.subscribe(topics)
     await kafka.start()
     try:
         return await _read(kafka, checks, say)

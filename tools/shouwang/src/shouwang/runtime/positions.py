@@ -11,7 +11,6 @@ from typing import Final, Literal, NamedTuple
 
 import asyncpg
 from aiokafka import TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient
 from common.calendar import SHANGHAI
 from shell.kafka import client as kafka
 from shell.kafka.positions import Log, Stored, decide_stop, logs_of
@@ -101,7 +100,7 @@ async def _logs(settings: Settings, partitions: Sequence[TopicPartition]) -> dic
 
 
 async def _existing(settings: Settings, partitions: Sequence[TopicPartition]) -> Collection[TopicPartition]:
-    admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka)
+    admin = kafka.admin(settings)
     await admin.start()
     try:
         found = await existing(admin, sorted({partition.topic for partition in partitions}))
