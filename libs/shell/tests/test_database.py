@@ -22,3 +22,11 @@ async def test_a_connection_that_has_just_heard_the_servers_last_word_is_away_an
     protocol.connection_lost(None)
     async with database.transaction() as tx:
         assert await tx.sql.fetchval("SELECT 1") == 1
+
+
+async def test_a_server_that_has_become_a_standby_is_away_and_no_bug(database: Database) -> None:
+    """After a failover, a process may still be connected to the former primary. No record is parked for it."""
+    async with database.transaction() as tx:
+        await tx.sql.execute("SET TRANSACTION READ ONLY")
+        with pytest.raises(UNAVAILABLE):
+            await tx.sql.execute("INSERT INTO job_marks (job, mark) VALUES ('a', 'b')")

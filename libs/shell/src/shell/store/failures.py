@@ -21,6 +21,7 @@ UNAVAILABLE: Final = (
     asyncpg.DiskFullError,
     asyncpg.DeadlockDetectedError,
     asyncpg.SerializationError,
+    asyncpg.ReadOnlySQLTransactionError,  # after a failover the former primary is a standby
     # The limits of a session (shell.store.sessions): a lock, a statement or a session that took too long.
     asyncpg.LockNotAvailableError,
     asyncpg.QueryCanceledError,
