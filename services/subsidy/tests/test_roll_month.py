@@ -83,3 +83,25 @@ async def test_the_new_month_of_a_held_entitlement_is_held(town: Any) -> None:
     await town.month_turns()
     assert (await town.dues(person))["2026-07"] == "530302: 5000 held"
     await town.is_sound()
+
+
+async def test_a_month_that_is_no_longer_paid_in_advance_is_owed_when_it_begins(town: Any) -> None:
+    person, other = town.person(), town.person()
+    await town.receive(person.decided(town.entitled("2026-04-05", when="advance")))
+    batch = await town.office.pay("2026-07")
+    assert [line["service_month"] for line in await town.office.lines(batch)] == ["2026-05", "2026-06", "2026-07"]
+    # from July the list pays in arrears
+    await town.receive(
+        person.decided(
+            town.entitled("2026-04-05", "2026-07-01", when="advance"),
+            town.entitled("2026-07-01", policy="530302/longevity_allowance@2026-07-01"),
+        ),
+        other.decided(town.entitled("2026-04-05")),
+    )
+    assert list(await town.dues(person)) == ["2026-05", "2026-06"]
+    town.at("2026-07-01")
+    assert await town.month_turns() == 2
+    assert list(await town.dues(person)) == list(await town.dues(other)) == ["2026-05", "2026-06", "2026-07"]
+    assert await town.office.recoveries(person) == [("2026-07", 5000, "withdrawn")]
+    assert await town.office.balance(person) == 0
+    await town.is_sound()

@@ -1,8 +1,8 @@
 """Add the dues of a new month, by a job. When a month begins, open entitlements owe one month more."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date
-from typing import Final
+from typing import Final, NamedTuple
 
 from common import calendar
 from common.events import DuesDetermined, Entitlement
@@ -13,8 +13,8 @@ from shell.store.transaction import Tx
 
 from subsidy.domain.accounts import Account, Rules
 from subsidy.domain.claims import persons_in
-from subsidy.domain.dues import Basis, decide_dues
-from subsidy.domain.ledger import Changes
+from subsidy.domain.dues import Basis, decide_dues, key_of
+from subsidy.domain.ledger import Changes, Key, Position
 from subsidy.first_months import ledger_rules
 from subsidy.recalculation import recalculate
 from subsidy.store import accounts, ledger
@@ -39,22 +39,44 @@ async def roll_month(database: Database) -> int:
 async def _roll(tx: Tx, found: Sequence[Account], month: date) -> None:
     """Add the new months. Earlier dues do not change, so their positions are not loaded."""
     rules, changes = await ledger_rules(tx), Changes()
-    rows = [_add_months(tx, account, month, rules, changes) for account in found]
+    grown = [_grown(account, month, rules) for account in found]
+    stored = await ledger.lock_keys(tx, [key for one in grown for key in one.keys])
+    rows = [_add_months(tx, one, stored, month, changes) for one in grown]
     await accounts.save_accounts(tx, rows)
     await ledger.save_changes(tx, changes, clock.now())
 
 
-def _add_months(tx: Tx, account: Account, month: date, rules: Rules, changes: Changes) -> Account:
-    """Post and emit the dues that are new since the account's last month. Returns the account to store."""
+class _Grown(NamedTuple):
+    """An account with its entitlement intervals, and the dues that are new since its last month."""
+
+    account: Account
+    intervals: Sequence[Entitlement]
+    new: Sequence[Due]
+
+    @property
+    def keys(self) -> list[Key]:
+        return [key_of(self.account.person_id, line) for line in self.new]
+
+
+def _grown(account: Account, month: date, rules: Rules) -> _Grown:
     intervals = account.intervals()
-    new = _new_dues(account, intervals, month, rules)
-    lines = decide_dues(account.person_id, new, {}, Basis(account.cause_event_id, account.died_on), changes)
+    before = account.dues(rules, intervals)
+    return _Grown(account, intervals, [line for line in account.dues(rules, intervals, month) if line not in before])
+
+
+def _add_months(tx: Tx, grown: _Grown, stored: Mapping[Key, Position], month: date, changes: Changes) -> Account:
+    """Post and emit the new dues of an account. Returns the account to store.
+
+    `stored`: positions by key. A new due has one if the month was owed before, for example paid in advance.
+    """
+    account = grown.account
+    positions = {key: stored[key] for key in grown.keys if key in stored}
+    lines = decide_dues(
+        account.person_id, grown.new, positions, Basis(account.cause_event_id, account.died_on), changes
+    )
     if lines:
         event = DuesDetermined(person_id=account.person_id, entitlements_version=account.version, lines=tuple(lines))
         tx.emit(event, account.cause_event_id)
-    return account._replace(through_month=month, next_change_month=account.next_change(intervals, month))
-
-
-def _new_dues(account: Account, intervals: Sequence[Entitlement], month: date, rules: Rules) -> list[Due]:
-    before = account.dues(rules, intervals)
-    return [line for line in account.dues(rules, intervals, month) if line not in before]
+    for recovery in changes.take_events():
+        tx.emit(recovery, account.cause_event_id)
+    return account._replace(through_month=month, next_change_month=account.next_change(grown.intervals, month))

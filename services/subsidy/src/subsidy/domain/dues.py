@@ -32,7 +32,7 @@ def decide_dues(
     lines: list[DueLine] = []
     seen: set[Key] = set()
     for line in wanted:
-        key = _key(person_id, line)
+        key = key_of(person_id, line)
         seen.add(key)
         position = _position_to_change(stored.get(key), key, line)
         if position is not None:
@@ -55,7 +55,8 @@ def _position_to_change(stored: Position | None, key: Key, line: Due) -> Positio
     return stored
 
 
-def _key(person_id: str, line: Due) -> Key:
+def key_of(person_id: str, line: Due) -> Key:
+    """Return the key of the position that a due of this person changes."""
     return person_id, line.item, line.jurisdiction, line.service_month
 
 
@@ -93,7 +94,7 @@ def _split(lines: Iterable[Due], alias: str, positions: Mapping[Key, Position]) 
     used: list[Due] = []
     rest: list[Due] = []
     for line in lines:
-        used_fen = _used_fen(line, positions.get(_key(alias, line)))
+        used_fen = _used_fen(line, positions.get(key_of(alias, line)))
         if used_fen:
             used.append(line._replace(amount_fen=used_fen))
         if used_fen < line.amount_fen:
