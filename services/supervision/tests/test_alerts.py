@@ -138,6 +138,32 @@ async def test_alerts_are_listed_newest_first_in_pages_and_overdue_ones_are_mark
     assert (await api(division="140700").get("/v1/alerts/open")).json()["open"] == 0
 
 
+@pytest.mark.parametrize("together", [False, True])
+async def test_a_recovery_whose_amount_changes_stays_a_case(
+    deliver: Any, make: Any, api: Any, driver: Driver, *, together: bool
+) -> None:
+    person, recovery = make.id(), make.id()
+    opened = RecoveryOpened(
+        person_id=person,
+        recovery_id=recovery,
+        item="longevity_allowance",
+        jurisdiction="530302",
+        service_month="2026-10",
+        amount_fen=5000,
+        reason="not_entitled",
+    )
+    closed = RecoveryClosed(person_id=person, recovery_id=recovery, amount_fen=5000, outcome="withdrawn")
+    await deliver(opened)
+    if together:
+        await deliver(closed, opened)
+    else:
+        await deliver(closed)
+        await deliver(opened)
+    (alert,) = (await api().get("/v1/alerts")).json()["alerts"]
+    assert (alert["check"], alert["state"]) == ("recovery_opened", "raised")
+    assert [type(e) for e in await driver.emitted()] == [AlertRaised, AlertClosed, AlertRaised]
+
+
 async def test_a_recovery_is_a_case_until_it_is_closed(deliver: Any, make: Any, driver: Driver) -> None:
     person, recovery = make.id(), make.id()
     opened = RecoveryOpened(

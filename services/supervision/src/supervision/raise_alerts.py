@@ -1,6 +1,7 @@
 """Raise alerts that follow from events of other services, or from an open matter that lasts too long."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from datetime import datetime
 from typing import Final
 
 from shell import clock
@@ -8,6 +9,7 @@ from shell.store.database import Database
 from shell.store.transaction import Tx
 
 from supervision import cases
+from supervision.cases import Causes
 from supervision.domain.alerts import Finding
 from supervision.domain.received import ReceivedEvent
 from supervision.store import matters
@@ -18,11 +20,19 @@ RECOVERY: Final = "recovery_opened"
 
 
 async def on_recoveries(received: Sequence[ReceivedEvent], tx: Tx) -> None:
-    """Raise an alert for each opened recovery, and withdraw it when the recovery is closed."""
+    """Raise an alert for each opened recovery, and withdraw it when the recovery is closed. If a recovery is closed and
+    opened again in one batch, with another amount, its alert is withdrawn and raised again."""
     now, causes = clock.now(), cases.causes_of(received)
+    last = {event.data.recovery_id: event.event_type for event in received}
+    closed = {event.data.recovery_id for event in received if event.event_type == "RecoveryClosed"}
     opened = [_recovery(event) for event in received if event.event_type == "RecoveryOpened"]
+    await _withdraw(tx, [id_ for id_ in closed if last[id_] == "RecoveryOpened"], now, causes)
     await cases.raise_alerts(tx, opened, now, causes)
-    closed = [(RECOVERY, event.data.recovery_id) for event in received if event.event_type == "RecoveryClosed"]
+    await _withdraw(tx, [id_ for id_ in closed if last[id_] == "RecoveryClosed"], now, causes)
+
+
+async def _withdraw(tx: Tx, recovery_ids: Iterable[str], now: datetime, causes: Causes) -> None:
+    closed = [(RECOVERY, id_) for id_ in sorted(recovery_ids)]
     await cases.withdraw_alerts(tx, closed, "confirmed", "追回已了结", now, causes)
 
 
