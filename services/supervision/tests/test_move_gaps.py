@@ -130,6 +130,16 @@ async def test_a_gap_that_grows_stays_the_same_case_and_a_second_item_is_another
     assert len(await driver.emitted(AlertRaised)) == 2
 
 
+async def test_a_case_goes_to_the_right_area_when_the_place_of_the_move_is_corrected(
+    deliver: Any, moved: Any, api: Any
+) -> None:
+    await deliver(moved(gap()))
+    await deliver(moved(gap(moved_to="110105", new="110000"), version=2))
+    assert [len(await listed(api, division)) for division in (OLD, "110105", NEW)] == [1, 1, 0]
+    (alert,) = await listed(api, "110105")
+    assert (alert["state"], alert["other_division"], alert["gap"]["moved_to"]) == ("raised", "110105", "110105")
+
+
 async def test_the_case_shows_the_clauses_of_both_lists_in_force(deliver: Any, make: Any, moved: Any, api: Any) -> None:
     for area in (OLD, "140700"):
         one = load_list(repository_root() / "contracts" / "policy" / area)

@@ -70,10 +70,13 @@ SELECT a::uuid, b, c, 'raised', d, e::uuid, f, g, h::uuid, i, $10, $11, $12, $13
 FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[])
   AS u(a, b, c, d, e, f, g, h, i)
 ON CONFLICT (alert_id) DO UPDATE SET
-  severity = excluded.severity, state = 'raised', raised_at = excluded.raised_at, explain_by = excluded.explain_by,
+  severity = excluded.severity, division = excluded.division, other_division = excluded.other_division,
+  state = 'raised', raised_at = excluded.raised_at, explain_by = excluded.explain_by,
   decide_by = excluded.decide_by, close_by = excluded.close_by, explanation = NULL, explained_by = NULL,
   outcome = NULL, decision = NULL, decided_by = NULL, closed_at = NULL
-WHERE t.decided_by = 'system' OR (t.state IN ('raised', 'explained') AND t.severity <> excluded.severity)
+WHERE t.decided_by = 'system' OR (
+  t.state IN ('raised', 'explained') AND (t.severity, t.division, t.other_division)
+    IS DISTINCT FROM (excluded.severity, excluded.division, excluded.other_division))
 RETURNING alert_id
 """
 _WITHDRAW: Final = f"""
@@ -91,8 +94,8 @@ ORDER BY raised_at DESC, alert_id DESC LIMIT $6
 
 
 async def upsert_alerts(tx: Tx, findings: Mapping[str, Finding], times: Times) -> set[str]:
-    """Store an alert per finding. Returns the ids of alerts that are new, have another severity, or are open again
-    after the system had closed them. `findings`: by alert id."""
+    """Store an alert per finding. Returns the ids of alerts that are new or open again after the system had closed
+    them, and of undecided alerts whose severity or area changed. `findings`: by alert id."""
     if not findings:
         return set()
     rows = [(alert_id, *findings[alert_id]) for alert_id in sorted(findings)]
