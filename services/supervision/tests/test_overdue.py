@@ -91,6 +91,16 @@ async def test_the_alert_of_a_hold_is_withdrawn_when_the_hold_ends(
     assert await verify.check(database, clock.today()) == []
 
 
+async def test_the_alert_of_a_hold_goes_to_the_area_where_the_person_lives_now(
+    deliver: Any, decided: Any, api: Any, database: Database
+) -> None:
+    await deliver(decided())
+    await deliver(decided(2, residence="140702"), at=NOON + timedelta(days=1))
+    await deliver(decided())  # an older decision is delivered again
+    await pass_days(database, 6)
+    assert [len(await alerts(api, "hold_overdue", area)) for area in ("530302", "140702")] == [0, 1]
+
+
 async def test_a_hold_that_ends_in_time_raises_nothing(
     deliver: Any, decided: Any, driver: Driver, database: Database
 ) -> None:

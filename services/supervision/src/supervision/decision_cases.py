@@ -80,7 +80,7 @@ def _gap(subject: str, event: ReceivedEvent, gap: MoveGap) -> Gap:
 
 
 async def update_matters(tx: Tx, newest: Sequence[ReceivedEvent], now: datetime, causes: Causes) -> None:
-    """Store new open matters after new decisions, and delete ended ones with their alerts.
+    """Store new open matters after new decisions, and delete ended ones. The alerts of these are withdrawn.
 
     `newest`: the newest decision of each person in the batch. A decision older than the stored one is ignored.
     """
@@ -93,7 +93,7 @@ async def update_matters(tx: Tx, newest: Sequence[ReceivedEvent], now: datetime,
     found = [matter for event in current.values() for matter in _matters_of(event)]
     over = [row for row in stored if row.person_id in current and not _among(row, found)]
     await matters.delete_matters(tx, over)
-    await matters.insert_matters(tx, [_new_matter(m, current) for m in found if not any(_is_of(r, m) for r in stored)])
+    await matters.upsert_matters(tx, [_new_matter(m, current) for m in found])
     await _withdraw(tx, over, current, now, causes)
 
 
@@ -124,8 +124,8 @@ def _is_of(row: StoredMatter, matter: Matter) -> bool:
 
 
 def _new_matter(matter: Matter, current: Current) -> NewMatter:
-    """Return a matter to store. Its case belongs to the officers of the person's area, or of the nation if no area is
-    known."""
+    """Return a matter to store. Its alert goes to the area where the person lives: the residence, else the hukou, else
+    the nation."""
     event = current[matter.person_id]
     division = event.data.residence or event.data.hukou or NATION
     return NewMatter.of(matter, division, event.correlation_id)

@@ -37,10 +37,10 @@ class DueMatter(NamedTuple):
     correlation_id: str | None
 
 
-_INSERT: Final = """
+_UPSERT: Final = """
 INSERT INTO matters (person_id, check_id, subject, since, due_at, division, correlation_id)
 SELECT * FROM unnest($1::uuid[], $2::text[], $3::uuid[], $4::timestamptz[], $5::timestamptz[], $6::text[], $7::uuid[])
-ON CONFLICT DO NOTHING
+ON CONFLICT (person_id, check_id) DO UPDATE SET division = excluded.division WHERE matters.division <> excluded.division
 """
 _TAKE_DUE: Final = """
 UPDATE matters m SET raised = true FROM (
@@ -61,10 +61,10 @@ async def lock_matters(tx: Tx, person_ids: Sequence[str]) -> list[StoredMatter]:
     return [StoredMatter(*row) for row in rows]
 
 
-async def insert_matters(tx: Tx, matters: Sequence[NewMatter]) -> None:
-    """Insert the matters that do not exist yet by person and check."""
+async def upsert_matters(tx: Tx, matters: Sequence[NewMatter]) -> None:
+    """Insert the matters that do not exist yet by person and check. Of the others only the area is replaced."""
     if matters:
-        await tx.sql.execute(_INSERT, *map(list, zip(*sorted(matters), strict=True)))
+        await tx.sql.execute(_UPSERT, *map(list, zip(*sorted(matters), strict=True)))
 
 
 async def delete_matters(tx: Tx, matters: Sequence[StoredMatter]) -> None:
