@@ -225,3 +225,17 @@ async def test_overlapping_visits_of_two_merged_identities_are_disputed_until_a_
     await deliver(make.decided(goes, make.entitlement(), version=3))
     assert {e.task_id for e in await driver.emitted(VisitVerified)} == set(tasks)
     assert await verify.check(database, clock.today()) == []
+
+
+async def test_a_decision_about_the_survivor_counts_for_visits_under_another_identity(
+    driver: Driver, deliver: Any, make: Any
+) -> None:
+    stays, goes, task = make.id(), make.id(), make.id()
+    await deliver(make.decided(stays), make.decided(goes, make.entitlement(), version=1))
+    await deliver(make.decided(goes, version=2, merged_into=stays), make.decided(stays, make.entitlement(), version=2))
+    await deliver(make.checked_out(goes, task))
+    assert [type(e) for e in await driver.emitted()] == [VisitVerified]
+    await driver.clear_outbox()
+    await deliver(make.decided(stays, version=3, died_on=date(2026, 11, 1)))
+    (disputed,) = await driver.emitted(VisitDisputed)
+    assert (disputed.task_id, disputed.checks) == (task, ("V01",))

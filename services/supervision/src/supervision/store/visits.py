@@ -124,11 +124,14 @@ async def list_affected(tx: Tx, decisions: Sequence[PersonDecision]) -> list[str
     """Return the task ids of visits whose verdict a new decision may change.
 
     These are visits that are not verified or have warnings, visits recorded after the decision, and all visits of a
-    person with a `final` decision.
+    person with a `final` decision. Visits under identities that are merged into the person are included.
     """
     rows = await tx.sql.fetch(
         """SELECT t.task_id FROM unnest($1::text[], $2::text[], $3::bool[]) AS u(person_id, decided_at, dead)
-           JOIN tasks t ON t.person_id = u.person_id::uuid
+           CROSS JOIN LATERAL (
+             SELECT u.person_id::uuid UNION ALL SELECT person_id FROM people WHERE merged_into = u.person_id::uuid
+           ) i(person_id)
+           JOIN tasks t ON t.person_id = i.person_id
            WHERE t.verdict IS NOT NULL
              AND (t.verdict <> 'verified' OR t.warnings <> '' OR u.dead OR t.at >= u.decided_at::timestamptz)""",
         *map(list, zip(*decisions, strict=True)),
