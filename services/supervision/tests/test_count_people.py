@@ -274,6 +274,23 @@ async def test_every_unreached_person_is_listed_with_the_cause(deliver: Any, mak
     assert page["month"] == "2026-11"
 
 
+async def test_a_valid_visit_of_another_month_is_no_disputed_visit_of_this_month(
+    deliver: Any, make: Any, api: Any
+) -> None:
+    before, after, both = await settle(deliver, make, (3, (make.entitlement(),), {}))
+    week = {"window_from": date(2026, 10, 26), "window_to": date(2026, 11, 2)}
+    october = NOON - timedelta(days=22)  # 29 October
+    await deliver(
+        make.checked_out(before, make.id(), begin=october, worker="a", **week),
+        make.checked_out(after, make.id(), begin=NOON - timedelta(days=1), worker="b"),
+        make.offered(both, make.id(), window_from=date(2026, 11, 9), window_to=date(2026, 11, 16)),
+        at=october + timedelta(hours=1),
+    )
+    await deliver(make.checked_out(both, make.id(), begin=october, worker="c", **week))
+    found = (await api().get("/v1/unreached", params={"on": "2026-11-18"})).json()["unreached"]
+    assert {u["person_id"]: u["cause"] for u in found} == {before: "no_task", after: "accepted", both: "offered"}
+
+
 async def test_a_person_with_two_identities_is_counted_once_with_dues_visits_and_level_of_both(
     deliver: Any, make: Any, api: Any
 ) -> None:

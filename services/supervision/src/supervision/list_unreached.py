@@ -51,4 +51,4 @@ def _own_area(caller: Caller) -> str:
 
 
 def _unreached_out(person: UnreachedPerson) -> UnreachedOut:
-    return UnreachedOut(**person._asdict(), cause=decide_cause(person.state, person.outcome))
+    return UnreachedOut(**person._asdict(), cause=decide_cause(person.state, person.outcome, person.verdict))

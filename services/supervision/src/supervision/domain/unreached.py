@@ -31,10 +31,16 @@ _CAUSES: Final[dict[str, Cause]] = {
 }
 
 
-def decide_cause(state: str | None, outcome: str | None) -> Cause:
-    """Return the cause. `state`: of the person's newest task of the month; None: no task. `outcome`: of its visit."""
+def decide_cause(state: str | None, outcome: str | None, verdict: str | None) -> Cause:
+    """Return the cause on a day. `state`: of the person's newest task of the month; None: no task.
+
+    `outcome`, `verdict`: of the visit of this task. A valid visit was made after the day: on the day, the task was only
+    accepted.
+    """
     if state is None:
         return "no_task"
-    if state == "completed":
-        return "not_found" if outcome == "not_found" else "disputed"
-    return _CAUSES[state]
+    if state != "completed":
+        return _CAUSES[state]
+    if outcome == "not_found":
+        return "not_found"
+    return "disputed" if verdict == "disputed" else "accepted"

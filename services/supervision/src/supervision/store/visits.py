@@ -234,6 +234,8 @@ FROM (SELECT *, person_id || ARRAY(SELECT a.person_id FROM people a WHERE a.merg
 LEFT JOIN LATERAL (
   SELECT state, provider, verdict, outcome, task_id FROM tasks
   WHERE person_id = ANY(p.identities) AND item = 'visiting_care' AND window_from <= $2 AND window_to > $3
+    AND (verdict IS NULL OR verdict = 'disputed' OR outcome = 'not_found'
+         OR (checked_in_at AT TIME ZONE 'Asia/Shanghai')::date >= $3)
   ORDER BY at DESC, task_id DESC LIMIT 1) t ON true
 WHERE ($1::text[] IS NULL OR p.division = ANY($1)) AND (p.died_on IS NULL OR p.died_on > $2)
   AND p.visiting_care @> $2 AND ($4::uuid IS NULL OR p.person_id > $4)
@@ -247,6 +249,9 @@ ORDER BY p.person_id LIMIT $5
 async def list_unreached(
     connection: asyncpg.Connection, areas: list[str] | None, on: date, *, after: str | None, limit: int
 ) -> list[UnreachedPerson]:
-    """Return people with visiting care on a day and no valid visit from the first of its month to that day."""
+    """Return people with visiting care on a day and no valid visit from the first of its month to that day.
+
+    The task of a valid visit before this month is no task of this month.
+    """
     rows = await connection.fetch(_UNREACHED, areas, on, on.replace(day=1), after, limit)
     return [UnreachedPerson(*row) for row in rows]
