@@ -193,6 +193,18 @@ async def test_the_visit_rate_is_people_visited_of_people_to_be_visited_in_the_m
     assert (await statistics(client, on="2026-12-01"))["visit_rate_month"] == 0.0
 
 
+async def test_a_person_without_a_known_residence_belongs_to_the_county_of_the_hukou(
+    deliver: Any, make: Any, api: Any
+) -> None:
+    hukou = {"residence": None, "hukou": "530302"}
+    people = await subsidise(deliver, make, (5, (make.due(OLD),), {"entitlements": (make.entitlement(),), **hukou}))
+    client = api(division="530302")
+    assert (await statistics(client))["subsidised_total"] == 5
+    unreached = (await client.get("/v1/unreached")).json()["unreached"]
+    assert {u["person_id"] for u in unreached} == set(people)
+    assert (await client.get(f"/v1/persons/{people[0]}/steps")).status_code == 200
+
+
 async def test_people_are_counted_by_the_ability_level_in_force(deliver: Any, make: Any, api: Any) -> None:
     people = await settle(deliver, make, (9, (), {}), (15, (), {}), (4, (), {}))
     await deliver(

@@ -51,7 +51,8 @@ def _rounds(received: Sequence[ReceivedEvent]) -> list[list[ReceivedEvent]]:
 def _person_line(event: ReceivedEvent) -> PersonLine:
     d = event.data
     visiting_care = visiting_periods(d.entitlements)
-    return PersonLine(d.person_id, d.version, event.at, d.residence, d.died_on, d.merged_into, visiting_care)
+    division = d.residence or d.hukou
+    return PersonLine(d.person_id, d.version, event.at, division, d.died_on, d.merged_into, visiting_care)
 
 
 def _person_decision(event: ReceivedEvent) -> PersonDecision:

@@ -31,8 +31,11 @@ class StepRow(SQLModel, table=True):
 
 
 class PersonRow(SQLModel, table=True):
-    """The newest decision about one person: the days with visiting care. `visiting_before`: days with visiting care
-    by older decisions, until the day of the newer one."""
+    """The newest decision about one person: place, death, survivor and the days with visiting care.
+
+    `division`: the residence, else the hukou. `visiting_before`: days with visiting care by older decisions, until the
+    day of the newer one.
+    """
 
     __tablename__ = "people"
     __table_args__ = (

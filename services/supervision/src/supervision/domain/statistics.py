@@ -50,7 +50,7 @@ def protect(count: int, threshold: int) -> int:
 
 
 def publish(division: str, people: Iterable[tuple[str | None, Counts]], threshold: int) -> Figures:
-    """Return the figures of a division. `people`: exact counts by division of residence, at least those within it."""
+    """Return the figures of a division. `people`: exact counts by division of the people, at least those within it."""
     cells = _cells(division, people)
     classes = _protected_sums([c.classes for c in cells], CLASSES, threshold)
     levels = _protected_sums([c.levels for c in cells], LEVELS, threshold)

@@ -12,7 +12,8 @@ from supervision.domain.statistics import CLASSES, LEVELS, Counts
 
 
 class PersonLine(NamedTuple):
-    """A decision about a person. `visiting_care`: the days with it as a multirange."""
+    """A decision about a person. `division`: the residence, else the hukou. `visiting_care`: the days with it, as a
+    multirange."""
 
     person_id: str
     version: int
@@ -130,7 +131,7 @@ def _columns(rows: Sequence[Sequence[Any]]) -> list[list[Any]]:
 
 
 async def list_areas(connection: asyncpg.Connection, division: str) -> list[str] | None:
-    """The areas in `division` in which people live. None for the nation, which includes people without an area."""
+    """The areas in `division` that people have. None for the nation, which includes people without an area."""
     if division == divisions.NATION:
         return None
     rows = await connection.fetch(_AREAS)
@@ -140,7 +141,7 @@ async def list_areas(connection: asyncpg.Connection, division: str) -> list[str]
 async def count_people(
     connection: asyncpg.Connection, areas: list[str] | None, on: date
 ) -> list[tuple[str | None, Counts]]:
-    """Count the people in these areas (None: all) by division of residence, every person once.
+    """Count the people of these areas (None: all) by division, every person once.
 
     The counts cover dues of the month of `on`, visits of that month up to `on`, and ability levels on that day. They
     are exact and must be protected before publication.

@@ -112,7 +112,7 @@ async def load_person_steps(
 
 
 async def load_areas(connection: asyncpg.Connection, person_ids: Sequence[str]) -> dict[str, str | None]:
-    """Return by person id the area in which each known person lives, None for no known area."""
+    """Return by person id the area of each known person (residence, else hukou); None for no known area."""
     rows = await connection.fetch(
         "SELECT person_id, division FROM people WHERE person_id = ANY($1::text[]::uuid[])", list(person_ids)
     )
