@@ -2,6 +2,7 @@
 
 import asyncio
 import csv
+from datetime import date
 from typing import Any
 from uuid import uuid4
 
@@ -10,6 +11,8 @@ import pytest
 from common.events import PaymentOrdered, PaymentReserved, PaymentSettled, RecoveryOpened
 from shell.access.auth import issue_token
 from subsidy import make_batch as making
+from subsidy.domain.ledger import Changes, Line, Position
+from subsidy.domain.payment import give_back, settle
 
 
 async def _owed_since_april(town: Any, people: int = 1) -> list[Any]:
@@ -464,3 +467,12 @@ async def test_an_expired_key_still_makes_no_second_batch(town: Any) -> None:
     await town.database.pool.execute("DELETE FROM request_keys")
     assert (await town.office.reserve(key="the-june-batch"))["batch_id"] == first["batch_id"]
     assert await town.database.pool.fetchval("SELECT count(*) FROM batches") == 1
+
+
+def test_a_recovery_that_opens_and_ends_in_one_bank_file_states_its_reason() -> None:
+    key = (str(uuid4()), "longevity_allowance", "530302", date(2026, 6, 1))
+    position, changes = Position(*key, amount_fen=5000, paid_fen=5000, open_fen=1000), Changes()
+    settle(position, Line(str(uuid4()), *key, "back_pay", 2, 1000, "ordered"), None, changes)
+    give_back(position, Line(str(uuid4()), *key, "pay", 1, 5000, "settled"), None, changes)
+    (case,) = changes.cases.values()
+    assert (case.state, case.amount_fen, case.reason) == ("withdrawn", 1000, "amount_lowered")

@@ -81,7 +81,9 @@ def close_recovery(position: Position, outcome: Literal["collected", "written_of
 def _close(position: Position, outcome: Outcome, changes: Changes) -> None:
     entry_state = "posted" if outcome == "collected" else "voided"
     changes.settlings.append(Settling(*position.key, "recover", position.recover_sequence, entry_state))
-    case = Case(recovery_id(position), *position.key, position.recovering_fen, outcome, "", position.cause_event_id)
+    opened = changes.cases.get(recovery_id(position))  # a stored case keeps its reason
+    reason = opened.reason if opened else ""
+    case = Case(recovery_id(position), *position.key, position.recovering_fen, outcome, reason, position.cause_event_id)
     changes.cases[case.recovery_id] = case
     changes.events.append(_closed(case, outcome))
     position.recovering_fen, position.recover_sequence = 0, 0
