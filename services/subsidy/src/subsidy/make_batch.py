@@ -30,10 +30,10 @@ async def make_batch(
     caller: Officer,
     creation: CreatesByKey,
 ) -> BatchOut:
-    """One line per person, item and service month that is owed, not yet paid and in no open batch: `pay` for the
-    month itself, `back_pay` for earlier ones, `reissue` if the bank returned the last payment. At most 20,000 lines;
-    the next batch takes the rest. `409 nothing_to_pay` if there is no line. The same `Idempotency-Key` gives the same
-    batch.
+    """One line per person, item and service month that is owed, not fully paid and in no open batch. A line is
+    `reissue` if the bank returned the last payment, `pay` if it is the first payment of the month itself, else
+    `back_pay`. At most 20,000 lines; the next batch takes the rest. `409 nothing_to_pay` if there is no line, `409
+    month_ahead` for a month after the next one. The same `Idempotency-Key` gives the same batch.
     """
     caller.need_area(wanted.jurisdiction)
     month = _month_of(wanted)

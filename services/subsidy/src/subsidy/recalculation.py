@@ -33,8 +33,8 @@ _NO_POSITIONS: Final[Mapping[Key, Position]] = {}
 
 
 class _Identities(NamedTuple):
-    """The connections between accounts. `aliases`: by survivor its other identities. `waiting`: merged accounts, which
-    only their survivor changes."""
+    """The connections between accounts. `aliases`: by survivor its other identities. `waiting`: accounts that are
+    merged by their own decision, or named as an alias by another one. Only their survivor changes their dues."""
 
     aliases: Mapping[str, Sequence[str]]
     waiting: frozenset[str]

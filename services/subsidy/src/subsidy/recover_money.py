@@ -21,7 +21,7 @@ router = APIRouter(tags=["recoveries"])
 _Outcome = Literal["collected", "written_off"]
 
 
-@router.get("/v1/recoveries", summary="Money paid for months that are not owed")
+@router.get("/v1/recoveries", summary="Money that was paid and is not owed")
 async def list_recoveries(
     db: Db,
     caller: Reader,
@@ -42,14 +42,14 @@ async def list_recoveries(
 @router.post("/v1/recoveries/{recovery_id}/collect", summary="The money came back")
 async def collect_recovery(recovery_id: Uuid, db: Db, caller: Officer) -> RecoveryOut:
     """Close a recovery because the person repaid the whole amount, into the fund of the payment. A second call changes
-    nothing."""
+    nothing. `409 recovery_closed` if the recovery ended in another way."""
     return await _close(db, recovery_id, caller, "collected", caller.subject)
 
 
 @router.post("/v1/recoveries/{recovery_id}/write-off", summary="Give the money up")
 async def write_off_recovery(recovery_id: Uuid, write_off: ReasonIn, db: Db, caller: Approver) -> RecoveryOut:
     """Close a recovery without repayment, by an approver, with a reason. If the month is owed again later, the loss is
-    reversed."""
+    reversed. `409 recovery_closed` if the recovery ended in another way."""
     return await _close(db, recovery_id, caller, "written_off", f"{caller.subject}: {write_off.reason}")
 
 

@@ -34,8 +34,9 @@ class _Result(NamedTuple):
 @router.post("/v1/bank-returns", summary="Take in the bank's results of ordered lines")
 @limits_body(BODY_BYTES_MAX)
 async def take_bank_return(bank_return: BankReturnIn, db: Db, caller: Officer) -> BankReturnOut:
-    """A settled line is posted. If the month is no longer owed by then, the payment becomes a recovery. A returned line
-    is posted and given back; the next batch takes it as `reissue`. Of two results for one line the last one counts.
+    """A settled line is posted. If less is owed by then, the overpaid amount becomes a recovery. A returned line is
+    posted and given back; the next batch takes what is still owed as `reissue`. Of two results for one line the last
+    one counts.
     `refused` lists the lines that cannot take their result; all others are done.
     """
     results = {result.line_id: result for result in bank_return.lines}

@@ -86,7 +86,7 @@ class LineOut(BaseModel):
     kind: str = Field(description="pay, back_pay or reissue")
     amount_fen: int
     state: str = Field(description="reserved, ordered, settled, returned, taken_out or rejected")
-    reason: str | None = Field(description="why it was taken out, or the bank's reason for a return")
+    reason: str | None = Field(description="why it was taken out, or the bank's own words about its result")
     settled_on: str | None
 
     @classmethod
@@ -101,7 +101,7 @@ class BatchWithLinesOut(BatchOut):
 
 
 class BankResultIn(Body):
-    """`reason`: the bank's own words for a return (a closed account, a wrong name)."""
+    """`reason`: the bank's own words about the result, such as a closed account or a wrong name."""
 
     line_id: Uuid
     outcome: Literal["settled", "returned"]

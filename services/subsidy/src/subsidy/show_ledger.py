@@ -27,7 +27,7 @@ router = APIRouter(tags=["ledger"])
 
 
 class _Identities(NamedTuple):
-    """The identities of one person as `person_id` sees them: it is a survivor, or merged into one, or neither."""
+    """The identities of one person. The requested `person_id` is a survivor, or merged into one, or neither."""
 
     person_id: str
     aliases: list[str]
@@ -46,8 +46,9 @@ async def show_ledger(
     after: CursorText | None = None,
     limit: Limit = 500,
 ) -> LedgerOut:
-    """The entries of the areas in the caller's scope, by service month and then in the order in which they were made.
-    The ledger of a survivor includes the entries of all identities. `404` for a person without money in these areas.
+    """The entries of the areas in the caller's scope, by service month, item, area and then by `sequence`. The ledger
+    of a survivor includes the entries of all identities. `404` for an unknown person, and for a caller below the nation
+    if the person has neither an entry nor an unpaid amount in these areas.
     """
     areas, start = areas_of(caller), _cursor(after)
     async with db.reading() as connection:

@@ -188,7 +188,7 @@ class BatchLineRow(SQLModel, table=True):
 
 
 class RecoveryRow(SQLModel, table=True):
-    """Money paid for a month that is not owed. One case per key, opened again when it happens again."""
+    """Money that was paid and is not owed. One case per key: the same case opens again after it was closed."""
 
     __tablename__ = "recoveries"
     __table_args__ = (

@@ -18,7 +18,10 @@ FOUND_MAX: Final = 100
 
 
 async def check(database: Database, today: date) -> list[str]:
-    """Return one sentence per fault in dues, ledger, batches and recoveries, at most about FOUND_MAX."""
+    """Return the faults in dues, ledger, batches and recoveries as sentences, at most about FOUND_MAX.
+
+    Each kind of contradiction is one sentence, and each person with wrong dues is one.
+    """
     found: list[str] = []
     async with database.reading() as connection, connection.transaction(isolation="repeatable_read", readonly=True):
         found += await audit.contradictions(connection)

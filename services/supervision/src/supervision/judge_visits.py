@@ -110,8 +110,8 @@ def _finding(check: str, event: ReceivedEvent, provider: str | None = None) -> F
 
 
 async def judge_waiting(database: Database) -> int:
-    """Job: judge the visits that wait for their entitlement. After the waiting time a missing entitlement is a
-    finding. Returns the number of changed verdicts or findings."""
+    """Job: judge visits that wait for their entitlement, at most WAITING_MAX, and the visits that overlap them. After
+    the waiting time a missing entitlement is a finding. Returns the number of visits with a changed judgement."""
     now: datetime = clock.now()
     async with database.transaction() as tx:
         return await judge(tx, await store.list_waiting(tx, WAITING_MAX), now, {})

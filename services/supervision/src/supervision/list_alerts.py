@@ -30,8 +30,8 @@ async def list_alerts(
     limit: Limit = 100,
     after: UUID | None = None,
 ) -> AlertPageOut:
-    """List the alerts of the caller's area, also those that belong to two areas. A provider sees the alerts about its
-    own visits."""
+    """List the alerts of the caller's area, newest first. An alert between two areas belongs to both. A provider sees
+    the alerts about its own visits."""
     scope = scope_of(caller)
     async with db.reading() as connection:
         areas = None

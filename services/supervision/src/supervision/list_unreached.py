@@ -1,4 +1,4 @@
-"""List people with visiting care who had no valid visit this month, with the cause."""
+"""List people with visiting care who had no valid visit in a month, with the cause."""
 
 from uuid import UUID
 

@@ -16,7 +16,7 @@ REMOVED_MAX: Final = 5_000
 
 
 async def on_events(received: Sequence[ReceivedEvent], tx: Tx) -> None:
-    """Store one step per event and pushed change behind it."""
+    """Store one step for each event and each pushed change behind it."""
     rows: dict[tuple[str, str], store.StepLine] = {}
     for e in received:
         for cause in e.causes or (e.correlation_id,):

@@ -42,7 +42,9 @@ class GapOut(BaseModel):
     why: GapReason
     text: str
     old_clause: ClauseOut | None
-    new_clause: ClauseOut | None = Field(description="null if no list of the new area has the item")
+    new_clause: ClauseOut | None = Field(
+        description="null if no list of the new area had the item on the day of the move"
+    )
 
 
 class AlertOut(BaseModel):

@@ -10,7 +10,7 @@ from sqlmodel import SQLModel
 
 class StepRow(SQLModel, table=True):
     """One event in the chain of one pushed change. A state that unites several changes has a row for each;
-    `led_by`: the change whose id the later events carry."""
+    `led_by`: the change whose id the later events carry; None: this change itself."""
 
     __tablename__ = "steps"
     __table_args__ = (
@@ -124,8 +124,7 @@ class TaskRow(SQLModel, table=True):
 
 
 class AlertRow(SQLModel, table=True):
-    """A finding as a case: raised → explained → confirmed | dismissed → closed. `other_division`: the second area of
-    a case between two."""
+    """A finding as a case (states: see `domain.alerts`). `other_division`: the second area of a case between two."""
 
     __tablename__ = "alerts"
     __table_args__ = (

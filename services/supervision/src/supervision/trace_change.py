@@ -21,8 +21,9 @@ router = APIRouter(tags=["trace"])
 
 @router.get("/v1/trace/{event_id}")
 async def trace_change(event_id: UUID, caller: Reader, db: Db) -> TraceOut:
-    """Every step that one pushed change led to. Steps about people outside the caller's area are left out. An unknown
-    change has no steps."""
+    """The steps that one pushed change led to, also in the chains of changes with which it was combined. Of each chain
+    the oldest 2,000 steps count. Steps are kept for 90 days. Steps about people outside the caller's area are left out.
+    An unknown change has no steps."""
     async with db.reading() as connection:
         steps = await store.load_chain(connection, str(event_id))
         areas = await store.load_areas(connection, sorted({s.person_id for s in steps if s.person_id}))
@@ -34,7 +35,7 @@ async def trace_change(event_id: UUID, caller: Reader, db: Db) -> TraceOut:
 async def list_person_steps(
     person_id: UUID, caller: Reader, db: Db, limit: Limit = 100, after: Cursor | None = None
 ) -> PersonStepsOut:
-    """The latest steps of one person, newest first."""
+    """The steps of one person in the caller's area, newest first."""
     async with db.reading() as connection:
         caller.need_area((await store.load_areas(connection, [str(person_id)])).get(str(person_id)))
         page = await store.load_person_steps(connection, str(person_id), limit=limit, before=_cursor(after))

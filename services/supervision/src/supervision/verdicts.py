@@ -26,7 +26,7 @@ class _Change(NamedTuple):
 
 
 async def judge(tx: Tx, task_ids: Iterable[str], now: datetime, causes: Causes) -> int:
-    """Judge these visits and those that overlap them. Returns the number of changed verdicts or findings."""
+    """Judge these visits and those that overlap them. Returns the number of visits with a changed judgement."""
     wanted = set(task_ids)
     overlapping = {visit.task_id for visit in await store.load_overlapping(tx, wanted)} - wanted
     visits = await store.lock_visits(tx, wanted | overlapping)

@@ -82,7 +82,7 @@ def _money_fields(e: Entitlement) -> Entitlement:
 def digest(cash: bytes, decided: EntitlementsDecided) -> bytes:
     """Return a digest of the parts of a decision that dues depend on. Equal digests mean equal dues.
 
-    The digest is `NO_MONEY` for a person without money and without merged identities.
+    The digest is `NO_MONEY` for a person without money who has no other identity.
     """
     if not cash and decided.merged_into is None and not decided.aliases:
         return NO_MONEY

@@ -23,7 +23,8 @@ def settle_claims(claims: Iterable[Claim], merged_into: Mapping[str, str | None]
     """Return by alias the survivor with which the alias is counted.
 
     None: every claimant is itself claimed, because not all decisions have arrived. The alias then stays unchanged.
-    `merged_into`: by alias the survivor that its own decision names. It decides between two claimants.
+    `merged_into`: by alias the survivor that its own decision names. It decides between two claimants; if it names
+    neither, the claimant with the smallest id counts.
     """
     claimants = _claimants(claims)
     settled: dict[str, str | None] = {}

@@ -29,7 +29,8 @@ class Position:
     """The balance of one key. `recovering_fen` + `written_off_fen` always equals the amount paid beyond `amount_fen`.
 
     `open_fen`: reserved in an open batch. `sequence`: number of the last entry under this key. `recover_sequence`:
-    number of the pending entry that expects money back. `reissue`: the bank returned the last payment.
+    number of the pending entry that expects money back; 0: none. `reissue`: the bank returned the last payment, and no
+    batch has reserved a new one.
     """
 
     person_id: str

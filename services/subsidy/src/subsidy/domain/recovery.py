@@ -16,7 +16,10 @@ def recovery_id(position: Position) -> str:
 
 
 def reconcile(position: Position, died_on: date | None, changes: Changes, *, twice: bool = False) -> None:
-    """Bring the recovery case to the overpaid amount. `twice`: the item was paid more than once for the month."""
+    """Bring the recovery case to the overpaid amount without the part that is written off.
+
+    `twice`: the item was paid more than once for the month.
+    """
     overpaid = max(0, position.paid_fen - position.amount_fen)
     if position.written_off_fen > overpaid:
         _reverse_write_off(position, overpaid, changes)

@@ -9,7 +9,7 @@ from rules.money.due import Due, Example
 
 
 class Unpaid(NamedTuple):
-    """An unpaid amount: `months` service months from `first_month` to `last_month` (first days).
+    """An unpaid amount of `months` service months from `first_month` to `last_month` (first days), perhaps with gaps.
 
     `policy`: id of the policy version that gives the amount, `<area>/<item>@<first day>`.
     """

@@ -58,7 +58,8 @@ async def lock_accounts(tx: Tx, person_ids: Sequence[str]) -> dict[str, Account]
 
 
 async def lock_due_accounts(tx: Tx, month: date, count_max: int) -> list[Account]:
-    """Lock accounts whose dues change up to `month`, the earliest first. Accounts locked by others are skipped."""
+    """Lock at most `count_max` accounts that may have new dues up to `month`, the earliest first. Accounts locked by
+    others are skipped."""
     rows = await tx.sql.fetch(
         f"""SELECT {_COLUMNS} FROM accounts WHERE next_change_month <= $1
             ORDER BY next_change_month, person_id LIMIT $2 FOR UPDATE SKIP LOCKED""",  # noqa: S608

@@ -75,7 +75,7 @@ _CONTRADICTIONS: Final = {
 
 
 async def contradictions(connection: asyncpg.Connection) -> list[str]:
-    """One sentence per contradiction found, with at most three keys."""
+    """One sentence per kind of contradiction that was found, with at most three keys."""
     found: list[str] = []
     for sentence, statement in _CONTRADICTIONS.items():
         rows = await connection.fetch(f"{_SUMS} {statement} LIMIT 4")

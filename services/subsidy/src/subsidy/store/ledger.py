@@ -61,7 +61,7 @@ async def lock_keys(tx: Tx, keys: Sequence[Key]) -> dict[Key, Position]:
 
 
 async def lock_payable(tx: Tx, jurisdiction: str, month: date, count_max: int) -> list[Position]:
-    """Lock positions of an area with a payable amount, for service months up to `month`.
+    """Lock at most `count_max` positions of an area with a payable amount, for service months up to `month`.
 
     Of two concurrent callers the second waits for the first and does not get the positions reserved by it.
     """

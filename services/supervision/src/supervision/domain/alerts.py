@@ -1,4 +1,7 @@
-"""Decide the actions on an alert by its state: raised → explained → confirmed | dismissed → closed."""
+"""Decide the actions on an alert by its state: raised → explained → confirmed | dismissed → closed.
+
+An alert without a provider needs no explanation. After the deadline of the explanation, no alert needs one.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,8 +19,9 @@ _DECIDED: Final = ("confirmed", "dismissed")
 
 
 class Finding(NamedTuple):
-    """The result of a check. `subject`: the task, recovery, record or gap. `correlation_id`: the change behind it.
-    `other_division`: the second area of a case between two."""
+    """The result of a check. `subject`: the id of the thing that the check is about, such as a task or a recovery
+    (`shapes.AlertOut` lists all). `correlation_id`: the change behind it. `other_division`: the second area of a case
+    between two."""
 
     check: str
     severity: Severity

@@ -84,7 +84,7 @@ def group_clauses(clauses: Iterable[Clause]) -> dict[tuple[str, str], list[Claus
 
 
 def old_clause(gap: Gap, clauses: Clauses) -> Clause | None:
-    """Return the clause of the old area that paid until the move."""
+    """Return the clause of the old area that paid until the move; None if its list in force no longer has it."""
     for clause in clauses.get((gap.old, gap.item), ()):
         if gap.old_policy.endswith(f"@{clause.valid_from}"):
             return clause
@@ -92,7 +92,7 @@ def old_clause(gap: Gap, clauses: Clauses) -> Clause | None:
 
 
 def new_clause(gap: Gap, clauses: Clauses) -> Clause | None:
-    """Return the clause of the new area in force on the day of the move; None if no list has the item."""
+    """Return the clause that counted in the new area on the day of the move; None if no list had the item then."""
     for area in areas_after_move(gap):
         for clause in clauses.get((area, gap.item), ()):
             if clause.valid_from <= gap.moved_on and (clause.valid_to is None or gap.moved_on < clause.valid_to):

@@ -67,7 +67,8 @@ def open_stay_of(
     decided_at: datetime,
     days_max: int,
 ) -> Matter | None:
-    """Return the matter of the oldest stay without an end; None without such a stay or without visits to pause.
+    """Return the matter of the oldest stay without an end. None without such a stay, or if the person has no visiting
+    care without an end that the stay could pause.
 
     A stay without a known beginning counts from the decision.
     """

@@ -1,4 +1,5 @@
-"""Parse raw records. Most events are stored from their headers alone, so their content is never decoded."""
+"""Parse raw records. Of most event types only the headers are read. Of a state also the causes are decoded, and of the
+types in `events.PARTIAL_EVENTS` the fields that supervision needs."""
 
 import re
 from collections.abc import Sequence
@@ -25,8 +26,8 @@ _ID: Final = re.compile(UUID)
 
 
 class ReceivedEvent(NamedTuple):
-    """One event of any service. `at`: ISO text in UTC. `data`: see `events.decode`. `division`: of the person, as the
-    sender knows it. `version`: None for an event that is not a state."""
+    """One event of any service. `at`: ISO text in UTC. `data`: see `events.decode`. `division`: the area that the
+    sender gave. `version`: of a state; None for a list, whose version is no number, and for other events."""
 
     event_id: str
     correlation_id: str

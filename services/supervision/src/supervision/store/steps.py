@@ -71,7 +71,10 @@ async def _chunks(text: bytes) -> AsyncIterator[bytes]:
 
 
 async def load_chain(connection: asyncpg.Connection, correlation_id: str) -> list[Step]:
-    """Load the steps of one change, also those that follow from states in which it was combined with other changes."""
+    """Load the steps of one change, also those that follow from states in which it was combined with other changes.
+
+    Of each chain the oldest TRACE_MAX steps are read.
+    """
     own = await _load(connection, correlation_id)
     found = {step.event_id: step for step in own}
     for leader in sorted({step.led_by for step in own if step.led_by}):
