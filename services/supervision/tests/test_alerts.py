@@ -97,6 +97,31 @@ async def test_a_finding_that_comes_back_needs_a_new_explanation(
     assert (alert["alert_id"], alert["state"], alert["explanation"]) == (raised.alert_id, "raised", None)
 
 
+@pytest.mark.parametrize("action", ["dismiss", "confirm"])
+async def test_a_decided_warning_about_the_day_of_death_permits_no_visit_after_an_earlier_death(
+    deliver: Any, make: Any, api: Any, driver: Driver, database: Database, action: str
+) -> None:
+    person, task, today = make.id(), make.id(), clock.today()
+    await deliver(make.decided(person, make.entitlement(), died_on=today), make.checked_out(person, task))
+    (warning,) = await driver.emitted(AlertRaised)
+    assert warning.severity == "warn"
+    provider, officer, url = (
+        api("provider", provider=PROVIDER),
+        api(division="530300"),
+        f"/v1/alerts/{warning.alert_id}",
+    )
+    await provider.post(f"{url}/explain", json=WORDS)
+    assert (await officer.post(f"{url}/{action}", json=WORDS)).status_code == 200
+    await driver.clear_outbox()
+    died = make.decided(person, make.entitlement(), version=2, died_on=today - timedelta(days=9))
+    await deliver(died)
+    await deliver(died)
+    disputed, raised = await driver.emitted()
+    assert (disputed.task_id, disputed.checks) == (task, ("V01",))
+    assert (raised.alert_id, raised.severity) == (warning.alert_id, "block")
+    assert await verify.check(database, today) == []
+
+
 async def test_a_dismissed_block_no_longer_disputes_the_visit(disputed: str, api: Any, driver: Driver) -> None:
     clock.advance(timedelta(days=6))  # after the provider's deadline
     answer = await api(division="530302").post(f"/v1/alerts/{disputed}/dismiss", json=WORDS)

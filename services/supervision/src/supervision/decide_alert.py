@@ -17,6 +17,7 @@ from shell.store.transaction import Tx
 
 from supervision.alert_answers import answer
 from supervision.callers import Officer, Provider
+from supervision.checks import checks
 from supervision.domain.alerts import Action, Refused, decide_step
 from supervision.shapes import AlertOut, ReasonIn
 from supervision.store import alerts as store
@@ -90,7 +91,8 @@ async def dismiss_alert(alert_id: UUID, decision: ReasonIn, caller: Officer, db:
     async with db.transaction() as tx:
         await _lock(tx, alert_id, "dismiss", caller, now)
         alert = await store.save_decision(tx, str(alert_id), "dismissed", decision.reason, caller.subject)
-        await visits.waive(tx, alert.subject, alert.check_id)
+        if alert.severity == checks().named(alert.check_id).severity:  # a milder circumstance may end
+            await visits.waive(tx, alert.subject, alert.check_id)
         await judge(tx, [alert.subject], now, {})
         return await answer(tx.sql, alert, now)
 

@@ -110,8 +110,10 @@ def _event(visit: Visit, judgement: Judgement) -> VisitVerified | VisitDisputed 
 
 
 def _new_findings(visit: Visit, judgement: Judgement) -> list[Finding]:
-    added: list[tuple[str, Severity]] = [(check, "block") for check in sorted(judgement.blocks - visit.blocks)]
-    added += [(check, "warn") for check in sorted(judgement.warnings - visit.warnings)]
+    """Return the findings to raise. A waived check has an alert that an officer dismissed."""
+    added: list[tuple[str, Severity]] = []
+    added += [(check, "block") for check in sorted(judgement.blocks - visit.blocks - visit.waived)]
+    added += [(check, "warn") for check in sorted(judgement.warnings - visit.warnings - visit.waived)]
     return [
         Finding(check, severity, visit.task_id, visit.person_id, visit.provider, visit.division, visit.correlation_id)
         for check, severity in added

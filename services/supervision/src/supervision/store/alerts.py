@@ -74,7 +74,7 @@ ON CONFLICT (alert_id) DO UPDATE SET
   state = 'raised', raised_at = excluded.raised_at, explain_by = excluded.explain_by,
   decide_by = excluded.decide_by, close_by = excluded.close_by, explanation = NULL, explained_by = NULL,
   outcome = NULL, decision = NULL, decided_by = NULL, closed_at = NULL
-WHERE t.decided_by = 'system' OR (
+WHERE t.decided_by = 'system' OR (t.severity = 'warn' AND excluded.severity = 'block') OR (
   t.state IN ('raised', 'explained') AND (t.severity, t.division, t.other_division)
     IS DISTINCT FROM (excluded.severity, excluded.division, excluded.other_division))
 RETURNING alert_id
@@ -94,8 +94,12 @@ ORDER BY raised_at DESC, alert_id DESC LIMIT $6
 
 
 async def upsert_alerts(tx: Tx, findings: Mapping[str, Finding], times: Times) -> set[str]:
-    """Store an alert per finding. Returns the ids of alerts that are new or open again after the system had closed
-    them, and of undecided alerts whose severity or area changed. `findings`: by alert id."""
+    """Store an alert per finding. Returns the ids of alerts that are new, changed or open again.
+
+    `findings`: by alert id.
+    An alert opens again if the system had closed it, or if its warning is a block now. An undecided alert changes if
+    its severity or area differs.
+    """
     if not findings:
         return set()
     rows = [(alert_id, *findings[alert_id]) for alert_id in sorted(findings)]
