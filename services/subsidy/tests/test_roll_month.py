@@ -105,3 +105,19 @@ async def test_a_month_that_is_no_longer_paid_in_advance_is_owed_when_it_begins(
     assert await town.office.recoveries(person) == [("2026-07", 5000, "withdrawn")]
     assert await town.office.balance(person) == 0
     await town.is_sound()
+
+
+async def test_a_damaged_account_does_not_take_the_new_month_from_others(
+    town: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    damaged, *people = [town.person() for _ in range(3)]
+    await town.receive(*[person.decided(town.entitled("2026-05-05")) for person in (damaged, *people)])
+    await town.database.pool.execute("UPDATE accounts SET entitlements = '{' WHERE person_id = $1", damaged.id)
+    town.at("2026-07-01")
+    assert await town.month_turns() == 2
+    assert damaged.id in caplog.text
+    for person in people:
+        assert list(await town.dues(person)) == ["2026-06", "2026-07"]
+    await town.receive(damaged.decided(town.entitled("2026-05-05", fen=6000)))
+    assert list(await town.dues(damaged)) == ["2026-06", "2026-07"]
+    await town.is_sound()

@@ -8,6 +8,7 @@ from common import calendar
 from common.events import DuesDetermined, Entitlement
 from rules.money.due import Due
 from shell import clock
+from shell.jobs import each_apart
 from shell.store.database import Database
 from shell.store.transaction import Tx
 
@@ -24,7 +25,10 @@ PEOPLE_MAX: Final = 1_000
 
 async def roll_month(database: Database) -> int:
     """Job: add the new dues of at most PEOPLE_MAX people. Returns their number. It also adds months that were missed
-    during an outage."""
+    during an outage.
+
+    An account whose dues cannot be computed is logged and left out; every later step tries it again.
+    """
     month = calendar.month_of(clock.today())
     async with database.transaction() as tx:
         found = await accounts.lock_due_accounts(tx, month, PEOPLE_MAX)
@@ -32,18 +36,23 @@ async def roll_month(database: Database) -> int:
         merged = persons_in(claims)
         if merged:
             await recalculate(tx, [account for account in found if account.person_id in merged], {}, month)
-        await _roll(tx, [account for account in found if account.person_id not in merged], month)
-    return len(found)
+        failed = await _roll(tx, [account for account in found if account.person_id not in merged], month)
+    return len(found) - failed
 
 
-async def _roll(tx: Tx, found: Sequence[Account], month: date) -> None:
-    """Add the new months. Earlier dues do not change, so their positions are not loaded."""
+async def _roll(tx: Tx, found: Sequence[Account], month: date) -> int:
+    """Add the new months. Earlier dues do not change, so their positions are not loaded. Returns how many failed."""
     rules, changes = await ledger_rules(tx), Changes()
-    grown = [_grown(account, month, rules) for account in found]
+    grown, failed = each_apart(
+        found,
+        lambda account: _grown(account, month, rules),
+        lambda account: f"the new month of {account.person_id}",
+    )
     stored = await ledger.lock_keys(tx, [key for one in grown for key in one.keys])
     rows = [_add_months(tx, one, stored, month, changes) for one in grown]
     await accounts.save_accounts(tx, rows)
     await ledger.save_changes(tx, changes, clock.now())
+    return len(failed)
 
 
 class _Grown(NamedTuple):
