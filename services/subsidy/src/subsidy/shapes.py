@@ -207,7 +207,7 @@ class UnpaidOut(BaseModel):
 
 
 class LedgerOut(BaseModel):
-    """`balance_fen`: owed and unpaid; negative: overpaid."""
+    """`balance_fen`: owed and unpaid in the areas of the caller; negative: overpaid."""
 
     person_id: str
     aliases: list[str] = Field(description="other identities of the same person; their entries are included")
