@@ -189,6 +189,32 @@ async def test_a_recovery_whose_amount_changes_stays_a_case(
     assert [type(e) for e in await driver.emitted()] == [AlertRaised, AlertClosed, AlertRaised]
 
 
+async def test_a_recovery_that_opens_again_after_its_case_was_closed_is_a_case_again(
+    deliver: Any, make: Any, api: Any, driver: Driver, database: Database
+) -> None:
+    person, recovery = make.id(), make.id()
+    opened = RecoveryOpened(
+        person_id=person,
+        recovery_id=recovery,
+        item="longevity_allowance",
+        jurisdiction="530302",
+        service_month="2026-10",
+        amount_fen=5000,
+        reason="died",
+    )
+    await deliver(opened)
+    (raised,) = await driver.emitted(AlertRaised)
+    officer, url = api(division="530302"), f"/v1/alerts/{raised.alert_id}"
+    await officer.post(f"{url}/confirm", json=WORDS)
+    clock.advance(timedelta(hours=1))
+    assert (await officer.post(f"{url}/close")).json()["state"] == "closed"
+    await deliver(opened)  # the same event again
+    assert [a["state"] for a in (await officer.get("/v1/alerts")).json()["alerts"]] == ["closed"]
+    await deliver(opened, at=clock.now() + timedelta(days=30))
+    assert [a["state"] for a in (await officer.get("/v1/alerts")).json()["alerts"]] == ["raised"]
+    assert await verify.check(database, clock.today()) == []
+
+
 async def test_a_recovery_is_a_case_until_it_is_closed(deliver: Any, make: Any, driver: Driver) -> None:
     person, recovery = make.id(), make.id()
     opened = RecoveryOpened(

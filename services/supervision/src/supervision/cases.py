@@ -72,6 +72,11 @@ def _raised(id_: str, finding: Finding, person_id: str) -> AlertRaised:
     )
 
 
+async def release_closed(tx: Tx, events: Sequence[tuple[str, str, str]]) -> None:
+    """Let the next finding open alerts again that were closed before an event. `events`: (check, subject, ISO time)."""
+    await store.release_closed(tx, [(alert_id(check, subject), at) for check, subject, at in events])
+
+
 async def withdraw_alerts(
     tx: Tx,
     subjects: Sequence[tuple[str, str]],

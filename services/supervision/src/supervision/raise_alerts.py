@@ -21,13 +21,15 @@ RECOVERY: Final = "recovery_opened"
 
 async def on_recoveries(received: Sequence[ReceivedEvent], tx: Tx) -> None:
     """Raise an alert for each opened recovery, and withdraw it when the recovery is closed. If a recovery is closed and
-    opened again in one batch, with another amount, its alert is withdrawn and raised again."""
+    opened again in one batch, with another amount, its alert is withdrawn and raised again. A recovery that opens after
+    an officer closed its alert raises the alert again, too."""
     now, causes = clock.now(), cases.causes_of(received)
     last = {event.data.recovery_id: event.event_type for event in received}
     closed = {event.data.recovery_id for event in received if event.event_type == "RecoveryClosed"}
-    opened = [_recovery(event) for event in received if event.event_type == "RecoveryOpened"]
+    opened = [event for event in received if event.event_type == "RecoveryOpened"]
     await _withdraw(tx, [id_ for id_ in closed if last[id_] == "RecoveryOpened"], now, causes)
-    await cases.raise_alerts(tx, opened, now, causes)
+    await cases.release_closed(tx, [(RECOVERY, event.data.recovery_id, event.at) for event in opened])
+    await cases.raise_alerts(tx, [_recovery(event) for event in opened], now, causes)
     await _withdraw(tx, [id_ for id_ in closed if last[id_] == "RecoveryClosed"], now, causes)
 
 

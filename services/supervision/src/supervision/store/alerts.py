@@ -107,6 +107,19 @@ async def upsert_alerts(tx: Tx, findings: Mapping[str, Finding], times: Times) -
     return {row[0] for row in found}
 
 
+async def release_closed(tx: Tx, closed_before: Sequence[tuple[str, str]]) -> None:
+    """Let `upsert_alerts` open alerts again that were closed before an instant.
+
+    `closed_before`: (alert id, instant as ISO text).
+    """
+    if closed_before:
+        await tx.sql.execute(
+            """UPDATE alerts a SET decided_by = 'system' FROM unnest($1::text[], $2::text[]) AS u(alert_id, at)
+               WHERE a.alert_id = u.alert_id::uuid AND a.state = 'closed' AND a.closed_at < u.at::timestamptz""",
+            *map(list, zip(*closed_before, strict=True)),
+        )
+
+
 async def withdraw_alerts(
     tx: Tx, alert_ids: Sequence[str], outcome: str, reason: str, now: datetime
 ) -> list[Withdrawn]:
