@@ -5,7 +5,8 @@
         await driver.deliver(EntitlementsDecided(...), times=2)
         assert [type(e) for e in await driver.emitted()] == [VisitPlanned]
 
-The server is the shared one of the local runtime, or SHOUWANG_TEST_POSTGRES (a base URL without a database).
+All test processes of a checkout share one PostgreSQL server (`shouwang.testing`), or they use SHOUWANG_TEST_POSTGRES
+(a base URL without a database).
 """
 
 import importlib
@@ -64,7 +65,10 @@ def event_record(event: Event, *, offset: int = 0, correlation_id: str | None = 
 
 
 class Driver:
-    """Gives events to a service's handlers as the consumer does: fence, inbox, handlers, outbox in one transaction."""
+    """Gives events to a service's handlers as the consumer does.
+
+    One transaction checks that the consumer still owns the partition, claims the events in the inbox, runs the handlers
+    and fills the outbox."""
 
     def __init__(self, database: Database, handlers: Handlers) -> None:
         self.database = database

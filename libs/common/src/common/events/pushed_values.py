@@ -55,9 +55,9 @@ class PushedStruct(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 
 
 class RegistrationValue(PushedStruct, frozen=True, kw_only=True):
-    """The registration of a citizen is the hukou. Holders of residence permits (of Hong Kong, Macao, Taiwan, and
-    foreign permanent residents) have none, and a given `hukou_kind` is ignored. A given `hukou_division` must be valid.
-    It decides which area may see the person while no residence is known; it does not appear in the fact."""
+    """A citizen must have `hukou_division` and `hukou_kind`. Holders of residence permits (of Hong Kong, Macao, Taiwan,
+    and foreign permanent residents) have no hukou. If they give a `hukou_division`, it must be valid; it only decides
+    which area may see them while no residence is known. Their fact has neither field."""
 
     name: Name
     sex: Annotated[Literal["0", "1", "2", "9"], Meta(description="GB/T 2261.1")]

@@ -28,7 +28,7 @@ class UnpaidItem(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def unpaid_items(one: PolicyList) -> Iterator[UnpaidItem]:
-    """Yield the versions whose money is an example, by item and day.
+    """Yield the versions whose money depends on an example, by item and day.
 
     `rules.money.due.example_of` makes the same test for a person's entitlement.
     """
@@ -51,7 +51,9 @@ def _unpaid(item: ItemPolicy, version: Version, reason: Example) -> UnpaidItem:
 
 
 def _example_of(version: Version) -> Example | None:
-    """Return the part of a version's money that is an example; None: no part, or no money."""
+    """Return why a version's money is not paid; None if it has no money or everything is documented.
+
+    `example_amount`: the version or its amount is an example. `example_pay_rule`: only the pay rule is one."""
     if version.amount is None or version.pay is None:
         return None
     if status_of(version) == "example":

@@ -22,7 +22,9 @@ def identity_known_at(identities: Sequence[Identity], known_at: datetime | None 
 
 
 def statements_known_at(recorded: PersonFactsRecorded, known_at: datetime | None = None) -> Sequence[Statement]:
-    """Return the statements that count for this person at an instant (None: now)."""
+    """Return the statements that count for this person at an instant (None: now).
+
+    Without identities, all statements are returned, also later ones; `facts_known_at` leaves those out."""
     return statements_counting(recorded.statements, recorded.identities, known_at)
 
 

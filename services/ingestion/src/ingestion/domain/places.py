@@ -21,7 +21,7 @@ NOTHING: Final[frozenset[str]] = frozenset()
 
 
 class Place(NamedTuple):
-    """A place as its chain states it now.
+    """A place after all statements of its chain. `chain`: the id of the first statement.
 
     `division` is resolved (`located`). `closed_on`: the first day without the place, if its source named one.
     `ruling`: the decision of the county left."""
@@ -72,7 +72,7 @@ class Judged(NamedTuple):
 
     @property
     def seed_rank(self) -> int:
-        """The value of `StandingState.seed`: 0, 1 or 2."""
+        """The value of `StandingState.seed`: 2 if a hukou is known, 1 if only a first residence is vouched, else 0."""
         if self.seed_is_hukou:
             return 2
         return 1 if self.seed else 0
@@ -113,8 +113,8 @@ def _newest_code(code: str) -> str:
 
 
 def located(code: str, source: Source) -> str:
-    """Return the division itself, or the area of its source if the code is abolished and has no known successor. No
-    source could belong to a person by such a code."""
+    """Return the division itself. Return the area of the source if the county's code is abolished without a known
+    successor and lies outside the areas of the source: no source could belong to a person by such a code."""
     lost = _is_abolished(county_of(code)) and not lies_in(code, source.areas)
     return source.area if lost else code
 
@@ -138,8 +138,8 @@ def judge(places: Sequence[Place], closing_days: int, given: frozenset[str] = NO
 class _Judgement:
     """Accepts places one after another. The *seed* is the first vouched place.
 
-    If the first hukou lies in its source's areas, it becomes the seed, and all places are tested again. If not, its
-    source belongs by a residence, which stays the seed."""
+    If the first accepted hukou lies in its source's areas, or officers have confirmed it, it becomes the seed, and all
+    places are tested again. If not, its source belongs by an earlier place, which stays the seed."""
 
     def __init__(self, closing_days: int, given: frozenset[str]) -> None:
         self._span = timedelta(days=closing_days)

@@ -14,8 +14,8 @@ class ImportRow(SQLModel, table=True):
 
     `rows_read` is the checkpoint: it moves in the transaction that records the rows. `spool`: the name of the encrypted
     file on disk. `owner`: the area whose officers may see the rejected rows. `headers`: the column names, encrypted.
-    `deaths`: how many times in a row the process ended while the job worked on this import. A step counts as one until
-    it has ended."""
+    `deaths`: the number of steps in a row during which the process crashed. A step is counted before it begins; the
+    count returns to 0 when a step ends."""
 
     __tablename__ = "imports"
     __table_args__ = (

@@ -176,7 +176,7 @@ def _birth_date(facts: Sequence[Fact]) -> date | None:
 
 
 def _life(facts: Sequence[Fact], day: date) -> str:
-    """Whether the person is alive on a day, by all that is known: a person is dead from the day of death on."""
+    """Return `alive`, `dead` or `suspected_dead` for a day. The last two hold from the day of death on."""
     death = death_of(facts)
     if death is None or death.on > day:
         return "alive"

@@ -1,4 +1,4 @@
-"""Stores the rejected events of registered sources: counted, with their problems and sealed bodies."""
+"""Stores the rejected events of registered sources, with their problems and the encrypted beginning of their bodies."""
 
 from collections.abc import Sequence
 from datetime import datetime

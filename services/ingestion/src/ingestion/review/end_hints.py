@@ -45,8 +45,8 @@ async def end_hints(database: Database) -> int:
 
 
 def end_hint(person: Person, hint: store.Hint, instant: datetime, today: date) -> bool:
-    """End the stay of a hint at `today`. False if there is nothing to end: it counts fully now, it has ended, or it was
-    annulled."""
+    """End the stay of a hint at `today`. Return False if there is nothing to end: the hint is an incident, or the stay
+    counts fully now, has ended or was annulled."""
     statements = [s for s in statements_of(person.statements) if s.chain == hint.chain]
     if not any(_is_running_hint(fact, today) for fact in facts_known_at(statements)):
         return False
