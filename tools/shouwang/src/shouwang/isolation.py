@@ -2,7 +2,7 @@
 
 It does three things before any test module is imported, and in every worker process:
 
-- It removes variables that could name real stores (`SHOUWANG_…`, `CRASH_…`, `PG…`).
+- It removes variables that could name real stores (`SHOUWANG_…`, `CRASH_…`, `PG…`), except those in KEPT.
 - It sets a temporary SHOUWANG_HOME, and removes that folder at the end. Tests may move the clock
   (SHOUWANG_TIME_TRAVEL). The fixture `demonstration` sets demonstration mode for one test. Services of tests run with
   normal priority; on a busy machine they would otherwise get almost no processor time.
@@ -213,7 +213,7 @@ def pytest_unconfigure() -> None:
 def isolated() -> Iterator[None]:
     """Fail a test that has used something shared, also if the code under test has caught the exception.
 
-    Environment variables that the code under test has set are restored.
+    The environment variables of the platform (REMOVED_PREFIXES) get the values back that they had before the test.
     """
     before = _settings()
     yield

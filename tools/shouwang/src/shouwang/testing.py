@@ -1,7 +1,8 @@
 """A PostgreSQL server that all test processes of this checkout share.
 
 A *user* is a process that called `shared_postgres`. The first user starts the server. A watcher process stops it and
-deletes its data when no user is alive, also after a SIGKILL. The server does not fsync, so its data is not durable.
+deletes its data a few seconds after the last user has ended, also by SIGKILL. The server does not fsync, so
+its data is not durable.
 """
 
 from __future__ import annotations

@@ -18,7 +18,10 @@ NUMBERS = (2, 3, 4, 5, 7)
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run the command; returns 0. `list` returns 1 if a partition is stopped, `resume` returns 1 without `--yes`."""
+    """Run the command; returns 0. `resume` returns 1 without `--yes`.
+
+    `list` returns 1 if a partition is stopped, or if its reader will stop it soon.
+    """
     given = _parser().parse_args(arguments)
     runtime = machine.local_runtime()
     runtime.require_kafka()

@@ -1,8 +1,8 @@
 """`shouwang republish TOPIC`: send the newest state of every key of a compacted topic again, from the database rows.
 
 Use it for a topic that was deleted or has lost records. Consumers ignore versions that they know. Live changes go on:
-a page of rows is locked while it is written to the outbox, and a newer state replaces an older pending one. An
-interrupted run continues at its last key.
+a page of rows is locked while it is written to the outbox, and a newer state replaces an older pending one. If a run
+is interrupted while it writes, the next run continues at its last key.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ async def republish(
     """Write every newest state of `topic` to the outbox of its owner. Wait until the relay has sent them.
 
     Returns the number of states that this run wrote. `restart`: begin with the first key. `say` gets each line of
-    progress. Raises LocalProblem when the relay sends nothing.
+    progress. Raises LocalProblem if the database does not answer or stays too busy, or if the outbox does not shrink.
     """
     owner = SOURCES[topic].owner
     async with open_database(runtime, owner) as database:
@@ -74,7 +74,8 @@ async def write_pages(
 ) -> int:
     """Write states to the outbox page by page, from the last written key on; returns the number of states written.
 
-    `pages_max`: stop after so many pages. `say` gets each line of progress.
+    `pages_max`: stop after so many pages. `say` gets each line of progress. Raises LocalProblem if the database stays
+    too busy, or if the outbox does not shrink.
     """
     total, done, pages = await database.pool.fetchval(SOURCES[topic].count_statement), 0, 0
     while pages_max is None or pages < pages_max:

@@ -59,8 +59,8 @@ async def check_all(
 ) -> Report:
     """Check all invariants as soon as the backlog is empty, or after `wait_seconds`.
 
-    It only reads stores and topics. Changes during the check may be reported as faults. `say` gets each line of
-    progress. Raises LocalProblem when a database does not answer.
+    It only reads stores, topics and logs. Changes during the check may be reported as faults. `say` gets each line of
+    progress. Raises LocalProblem when a database does not answer, and TimeoutError when the broker stops answering.
     """
     as_this_home(runtime)
     report = Report()

@@ -1,4 +1,4 @@
-"""Generates `codes.json` and `codes.md`: the published codes of waiting and rejected events, failed files and days."""
+"""Generates `codes.json` and `codes.md`: all published codes of ingestion, for example why it rejects an event."""
 
 import importlib
 from collections.abc import Mapping

@@ -1,7 +1,8 @@
 """Finds incompatible changes of a JSON Schema within a major version, for the contract tests.
 
 No field may be removed, get another type or become required, and no enum may become narrower. An added optional field,
-a wider enum or a new event is compatible.
+a wider enum or a new event is compatible. It does not compare `const`, patterns, limits and the values of maps. A new
+enum where the old schema has none is not found.
 """
 
 from collections.abc import Iterator
@@ -92,7 +93,10 @@ def _compare_properties(pair: _Pair, path: str, depth: int) -> Iterator[str]:
 
 
 def _compare_options(pair: _Pair, path: str, depth: int) -> Iterator[str]:
-    """Compare the alternatives (`anyOf`, `oneOf`) by title or type. A missing alternative is incompatible."""
+    """Compare the alternatives (`anyOf`, `oneOf`) by title or type. A missing alternative is incompatible.
+
+    If the new schema has no alternatives at all, nothing is compared here.
+    """
     for union in ("anyOf", "oneOf"):
         options = {_name(option): option for option in _options(pair.new, union, pair.new_root)}
         for old in _options(pair.old, union, pair.old_root):

@@ -1,4 +1,4 @@
-"""`python -m shouwang.contracts.generate`: write `contracts/` and `docs/operations.md` from the code."""
+"""`python -m shouwang.contracts.generate`: write the generated files of `contracts/`, and `docs/operations.md`."""
 
 import importlib
 import json

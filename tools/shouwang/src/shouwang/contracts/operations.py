@@ -1,4 +1,7 @@
-"""Generates `docs/operations.md`: every environment variable of the services, read from their settings classes."""
+"""Generates `docs/operations.md`: every environment variable of the services.
+
+It reads them from the settings classes. NAMED has the variables whose names depend on a service or a feed.
+"""
 
 import importlib
 import importlib.util
@@ -83,7 +86,7 @@ def _classes(package: str) -> list[type[BaseSettings]]:
 
 
 def _title(service: str, cls: type[BaseSettings]) -> str:
-    """Return the first sentence of the class's docstring, after the name of its service."""
+    """Return the first sentence of the class's docstring, after its service. A class of `shell` has no service."""
     first = (cls.__doc__ or "").split(". ")[0].split("\n")[0].rstrip(".")
     return first if service == ALL else f"{service}: {first[0].lower()}{first[1:]}"
 

@@ -197,7 +197,10 @@ _DUE_MONTHS: Final = {
 
 
 async def check_due_months(databases: Databases) -> Line:
-    """Check that supervision counts exactly the months that are due in subsidy."""
+    """Check that supervision counts exactly the months that are due in subsidy.
+
+    It compares the items of the statistics (ITEMS), for the persons with an account in subsidy.
+    """
     line = Line("the statistics count the dues that subsidy states")
     async for people in _pages(databases["subsidy"], "SELECT person_id FROM accounts WHERE", "person_id"):
         ids = [row["person_id"] for row in people]
@@ -216,7 +219,10 @@ async def _due_months(databases: Databases, service: str, person_ids: list[Any])
 
 
 async def check_money(database: Database) -> Line:
-    """Check that the sum of the debits equals the sum of the credits, over all posted entries."""
+    """Show the sum of the debits and compare it with the sum of the credits, over all posted entries.
+
+    Both are always equal, because an entry is one row with both accounts.
+    """
     line = Line("trial balance: debits = credits")
     async with database.reading() as connection:
         rows = await connection.fetch(
@@ -234,7 +240,10 @@ async def check_money(database: Database) -> Line:
 
 
 async def check_parked(databases: Databases) -> Line:
-    """Count the parked records by service and reason. A record that is parked for a bug is a fault."""
+    """Count the parked records by service and reason.
+
+    A record that is parked for a bug, or because it follows a parked record of its key, is a fault.
+    """
     line = Line("what could not be processed is parked with its reason")
     notes: list[str] = []
     for name, database in databases.items():
@@ -262,7 +271,8 @@ async def _parked_by_reason(database: Database) -> list[Any]:
 async def _pages(database: Database, select: str, key: str) -> AsyncIterator[list[Any]]:
     """Yield the rows of a statement in pages of PAGE rows, in the order of `key`.
 
-    `select` is the beginning of the statement; it ends before the condition on `key`.
+    `select` is the beginning of the statement; it ends before the condition on `key`. With the key `event_id`, it has
+    opened a subquery over `received`, and the tail joins `quarantine` to this subquery.
     """
     tail = ") r LEFT JOIN quarantine q USING (event_id) ORDER BY r.event_id" if key == "event_id" else ""
     after: str | None = None

@@ -1,4 +1,7 @@
-"""Searches topics and logs for names and ID numbers of the vault. Neither may contain any."""
+"""Searches topics and logs for the names and ID numbers of a sample of the vault. Neither may contain any.
+
+The inbound topics of sources are not searched, and the topic of the lists only for ID numbers.
+"""
 
 from __future__ import annotations
 
@@ -43,7 +46,8 @@ async def load_secrets(database: Database, home: Path) -> tuple[set[bytes], set[
 class Secrets:
     """Searches records and logs for these ID numbers and names. `topics` and `logs` are the results.
 
-    A fault gives the place only, never the value.
+    It does not find a name with other characters than common Chinese ones, for example with `·`. A fault gives the
+    place only, never the value.
     """
 
     def __init__(self, numbers: set[bytes], names: set[str]) -> None:

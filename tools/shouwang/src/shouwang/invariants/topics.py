@@ -32,9 +32,10 @@ async def list_topics(address: str) -> list[str]:
 
 
 async def scan(address: str, checks: Sequence[RecordCheck], say: Callable[[str], None]) -> int:
-    """Give every record that is on the topics of `list_topics` now to all `checks`; returns the number of records.
+    """Give every record on the topics of `list_topics` to all `checks`; returns the number of records.
 
-    `say` gets each line of progress. Raises TimeoutError when the broker stops answering.
+    It reads at least to the ends of the topics at its start. `say` gets each line of progress. Raises TimeoutError
+    when the broker stops answering.
     """
     topics = await list_topics(address)
     kafka = client.consumer(Settings(kafka=address), None)

@@ -39,7 +39,8 @@ def report(folder: Path, area: str | None = None) -> Report:
     """Lint all lists of a folder and compare each with the lists above it. `area`: only this area and the areas in it.
 
     Example deviations count here, and the report marks them. A platform outside demonstration mode rejects a list that
-    needs them. Raises LocalProblem for an unknown area or folder.
+    needs them. A malformed file gives one finding and no comparison. Raises LocalProblem for an unknown area or
+    folder.
     """
     if area is not None and not divisions.known(area):
         raise LocalProblem(f"There is no area {area}.")
@@ -74,7 +75,7 @@ def _load_cases(path: Path) -> list[dict[str, Any]]:
 
 
 def lines(found: Report) -> Iterator[str]:
-    """Yield the report as text: the findings, then the comparison of each list, then the verdict."""
+    """Yield the report as text: findings, comparison of each list, compared and not compared subjects, verdict."""
     for finding in found.findings:
         yield _finding_line(finding)
     for inclusion in found.inclusions:

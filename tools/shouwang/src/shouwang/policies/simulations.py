@@ -43,7 +43,10 @@ def run(proposed: PolicyList, *, first_month: str | None, months: int) -> dict[s
 
 
 def lines(found: dict[str, Any]) -> Iterator[str]:
-    """Yield the summary, a table of the people and a table of the money; one line if the simulation failed."""
+    """Yield the summary, a table of the people, a table of the money that changes, and the ids.
+
+    Without a change of money its table is missing. A failed simulation gives one line.
+    """
     if found["state"] != "complete":
         yield f"模拟未完成：{found['fault']}"
         return

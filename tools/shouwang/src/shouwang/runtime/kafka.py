@@ -104,7 +104,7 @@ class Kafka:
         self.pid_file.unlink(missing_ok=True)
 
     def kill(self) -> None:
-        """Send SIGKILL to the broker, which has the effect of a power cut."""
+        """Send SIGKILL to the broker, which ends it as a crash does. Does nothing if it does not run."""
         pid = self.pid()
         if pid is not None:
             processes.kill(pid)

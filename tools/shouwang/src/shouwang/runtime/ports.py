@@ -18,7 +18,8 @@ POSTGRES_PORT_PREFERRED = 54320
 class Ports:
     """The ports of one home. Policy `free` uses any free ports.
 
-    Policy `fixed` uses the ports in `fixed`, port 9092 for Kafka and, if it is free, 54320 for PostgreSQL.
+    Policy `fixed` uses the ports in `fixed`, port 9092 for Kafka and, if it is free, 54320 for PostgreSQL. Replicas
+    and the Kafka controller get free ports.
     """
 
     def __init__(self, run: Path, policy: PortPolicy, fixed: dict[str, int]) -> None:

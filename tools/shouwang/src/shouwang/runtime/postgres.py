@@ -162,7 +162,7 @@ class Postgres:
         self.pid_file.unlink(missing_ok=True)
 
     def kill(self) -> None:
-        """Send SIGKILL to the postmaster and all its backends, which has the effect of a power cut."""
+        """Send SIGKILL to the postmaster and all its backends, which ends them as a crash does."""
         pid = self.pid()
         if pid is not None:
             processes.kill(pid)

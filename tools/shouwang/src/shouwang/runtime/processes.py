@@ -188,7 +188,7 @@ def log_tail(log: Path) -> str:
 
 
 def last_error(log: Path) -> str:
-    """The last error in a log, with its traceback; empty if there is none."""
+    """The last error in a log, with the last lines of its traceback; empty if there is none."""
     lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
     begins = [at for at, line in enumerate(lines) if line.startswith("ERROR:") or " ERROR " in line[:40]]
     if not begins:

@@ -1,4 +1,4 @@
-"""An HTTP client of one service, for commands. Every failure is a LocalProblem."""
+"""An HTTP client of one service, for commands. A service that does not answer is a LocalProblem."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ class ServiceClient:
 def reason_of(answer: httpx.Response) -> str:
     """Return the reason in an error answer: `code: detail`, then each problem of the input.
 
-    For an answer without a problem document (RFC 9457) it is the text of the answer.
+    An answer that cannot be read in this way gives the first TEXT_CHARACTERS_MAX characters of its text.
     """
     try:
         document = answer.json()

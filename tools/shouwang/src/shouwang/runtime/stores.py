@@ -184,7 +184,10 @@ class Stores:
         return created
 
     def migrate(self) -> None:
-        """Migrate the tables of every service. Raises LocalProblem."""
+        """Migrate the tables of every service. Raises LocalProblem.
+
+        Raises subprocess.TimeoutExpired after MIGRATE_SECONDS_MAX.
+        """
         env: dict[str, str] = {}
         for service in self.stored:
             env |= self.environment(service)

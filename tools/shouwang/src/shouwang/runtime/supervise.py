@@ -20,7 +20,10 @@ HEALTHY_AFTER_SECONDS = 60.0
 
 @dataclass(slots=True)
 class Backoff:
-    """The delay before the next start of one process: 1, 2, 4 … 30 s, and 1 s after a healthy run."""
+    """The shortest time between two starts of one process: 1, 2, 4 … 30 s.
+
+    After HEALTHY_AFTER_SECONDS without a start, the next start is immediate and the time is 1 s again.
+    """
 
     wait_seconds: float = 1.0
     started_at: float = float("-inf")
@@ -40,7 +43,7 @@ class Backoff:
 def watch(runtime: Runtime) -> None:
     """Check PostgreSQL, Kafka and the services once a second, without replicas, and start a dead one again.
 
-    It never returns; `shouwang down` ends this process.
+    It never returns; `shouwang down` or an unexpected error ends this process.
     """
     backoffs = {name: Backoff() for name in ["postgres", "kafka", *(p.name for p in runtime.processes)]}
     while True:

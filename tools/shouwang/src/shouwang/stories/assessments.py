@@ -83,7 +83,7 @@ async def _sign(platform: Platform, person_id: str, assessment_id: str) -> Json:
 
 
 async def _first_due(scene: Scene) -> None:
-    """Move the clock to the next month and check that this month alone is due."""
+    """Move the clock to the next month and check that no other month is due."""
     first = scene.platform.next_month()
     month = month_text(first)
     scene.action(f"the clock moves to {first} 00:00")

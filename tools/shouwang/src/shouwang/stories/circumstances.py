@@ -21,7 +21,7 @@ CARE_FEN = 5000
 
 
 async def corrected_certificate(platform: Platform, transcript: Transcript) -> None:
-    """Tell the story of a certificate whose level is corrected: subsidy and visits end from the beginning.
+    """Tell the story of a certificate whose level is corrected: subsidy and visits are taken back from the first day.
 
     It needs a visiting provider in the county, and demonstration mode, because the amount is an example.
     """
@@ -55,7 +55,7 @@ async def _certified(scene: Scene, certificate: Event) -> EntitlementsDecided:
 
 
 async def _correct(scene: Scene, certificate: Event) -> str:
-    """Push the correction and check that subsidy and visits end from the beginning; returns its event id."""
+    """Push the correction and check that subsidy and visits are taken back from the first day; returns its event id."""
     now = scene.platform.now()
     scene.action("the Federation corrects it: level 3, from the beginning")
     corrected = people.certificate(scene.elder, now, 3, in_month(now.date(), -2), corrects=certificate)

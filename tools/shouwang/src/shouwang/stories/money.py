@@ -18,7 +18,7 @@ PAID: Final = ("pay", "back_pay", "reissue")
 
 @dataclass(frozen=True)
 class PaidBatch:
-    """A settled batch with all its lines."""
+    """A settled batch with all its lines, as they were after the approval and before the answer of the bank."""
 
     batch_id: str
     lines: list[Json]
@@ -42,7 +42,7 @@ def owed(ledger: Json, item: str) -> dict[tuple[str, str], int]:
 
 
 def paid(ledger: Json, item: str) -> dict[tuple[str, str], int]:
-    """Return the fen paid by the bank, by (service month, area)."""
+    """Return the fen paid by the bank, by (service month, area). Returned payments are not subtracted."""
     return sums(ledger, PAID, item)
 
 
@@ -70,7 +70,7 @@ async def _maker_is_refused(platform: Platform, path: str) -> None:
 
 
 async def _settle(platform: Platform, line_ids: list[str]) -> None:
-    """Report as the bank that all lines were paid."""
+    """Report, in place of the bank, that these lines were paid."""
     for first in range(0, len(line_ids), BANK_LINES_MAX):
         part = line_ids[first : first + BANK_LINES_MAX]
         results = [{"line_id": line_id, "outcome": "settled"} for line_id in part]

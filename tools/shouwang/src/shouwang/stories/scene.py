@@ -54,7 +54,7 @@ class Scene:
         return event_ids
 
     async def register(self, *more: people.Event) -> None:
-        """Push the entries of both registers, and `more` events in the same batch."""
+        """Push the events of hukou and home, and `more` events in the same batch."""
         await self.push(*people.register_entries(self.elder, self.platform.now()), *more)
 
     # -- output

@@ -1,4 +1,4 @@
-"""Delivers events of sources by HTTP and by topics. Each delivery is repeated until it is acknowledged."""
+"""Delivers events of sources by HTTP and by topics, and repeats a delivery until it is acknowledged or too late."""
 
 from __future__ import annotations
 
@@ -44,7 +44,10 @@ class Delivery:
         return results
 
     async def over_topic(self, events: Sequence[Event]) -> None:
-        """Write to the sources' topics. If one event is not acknowledged, all are sent again. Raises TimeoutError."""
+        """Write to the sources' topics. If one event is not acknowledged, all are sent again.
+
+        Raises the last KafkaError, OSError or TimeoutError after the time limit of the client.
+        """
         records = [(inbound_topic(event["source"]), _encode(event)) for event in events]
         deadline = monotonic() + self._client.seconds
         while True:
