@@ -1,5 +1,7 @@
 """`python -m benchmarks`: run each part in its own process, one after the other, then write results.json.
 
+The file then has the parts of this run only. With `--profile` no file is written.
+
 `python -m benchmarks compare A B` compares two commits.
 """
 
@@ -43,7 +45,7 @@ PARTS: Mapping[str, Callable[[argparse.Namespace], Figures]] = {
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the measurements. Returns 0, or 2 if this machine cannot run them. `compare` has its own exit codes."""
+    """Run the measurements. Returns 0, or 2 if a part fails or cannot run here. `compare` has its own exit codes."""
     words = list(sys.argv[1:] if arguments is None else arguments)
     if words[:1] == ["compare"]:
         return compare(words[1:])

@@ -18,7 +18,10 @@ _encode = msgspec.json.Encoder().encode
 
 @dataclass(frozen=True, slots=True)
 class SourceEvent:
-    """One event of a source. `id` is the source's own id, `kind` the fact kind, `body` a CloudEvent in JSON."""
+    """One event of a source. `id`: the id that the source gave the event. `kind`: the fact kind.
+
+    `body`: the CloudEvent in JSON.
+    """
 
     source: str
     id: str

@@ -93,7 +93,7 @@ async def _connected(url: str, tokens: Tokens, sources: set[str]) -> AsyncIterat
 
 async def push_at_rate(url: str, changes: Events, rate: int, tokens: Tokens) -> SinglePushes:
     """Open loop: push `rate` changes per second. Each is timed from its scheduled instant, even if no connection is
-    free then. `tokens`: by source. Raises RuntimeError if a change is not accepted."""
+    free then. `tokens`: by source. Raises an ExceptionGroup with a RuntimeError if a change is not accepted."""
     pushes = SinglePushes()
     async with _connected(url, tokens, {change.source for change in changes}) as connections:
         began = time.monotonic() + START_DELAY_SECONDS
@@ -120,7 +120,7 @@ async def _push_single(
 
 async def push_closed_loop(url: str, changes: Events, tokens: Tokens) -> None:
     """Push all changes, over eight connections per source. A connection pushes its next change when the one before is
-    answered. `tokens`: by source."""
+    answered. The receipts are not checked. `tokens`: by source."""
     async with asyncio.TaskGroup() as group:
         for source, token in tokens.items():
             waiting = iter([change for change in changes if change.source == source])

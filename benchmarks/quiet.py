@@ -187,7 +187,10 @@ class Timed(NamedTuple, Generic[T]):
 async def time_until_quiet(
     watcher: Watcher, push: Coroutine[Any, Any, T], seconds_max: float, report: Report = progress
 ) -> Timed[T]:
-    """Run `push` and wait until all is quiet after it. Raises TimeoutError after `seconds_max`."""
+    """Run `push` and wait until all is quiet after it.
+
+    Raises an ExceptionGroup: with a TimeoutError after `seconds_max`, or with the error of `push`.
+    """
     pushed = asyncio.Event()
     began = monotonic()
     async with asyncio.TaskGroup() as group:

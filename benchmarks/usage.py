@@ -1,5 +1,7 @@
 """Measures the cost of each process: processor seconds over a span, and its highest memory, sampled every five seconds.
 
+The memory of PostgreSQL is read only once, at the end.
+
 Memory is PSS: a page that n processes share counts as one n-th for each. So the sum over PostgreSQL's backends is
 right. `python -m benchmarks.usage name=pid …` is its own process, so that sampling does not disturb the driver. It
 prints the costs as JSON after SIGTERM.
@@ -27,7 +29,7 @@ MIB = 2**20
 @dataclass
 class Cost:
     """The cost of one process: processor seconds (user and system) since the first sample, and the highest memory seen,
-    in MiB. `with_children`: include its descendants."""
+    in MiB. `with_children`: include its descendants, and read the memory only in the last sample."""
 
     pid: int
     with_children: bool = False

@@ -1,4 +1,4 @@
-"""Locks and cleans the folder of a comparison: one comparison per checkout at a time, and nothing left behind."""
+"""Locks and cleans the folder of a comparison: one comparison per checkout at a time, and only logs left behind."""
 
 import fcntl
 import shutil

@@ -46,7 +46,11 @@ class _Loaded(NamedTuple):
 
 
 async def measure(platform: Platform, work: Work, rate: int) -> Run:
-    """Do one run and return its figures. Raises TimeoutError if it takes longer than RUN_SECONDS_MAX."""
+    """Do one run and return its figures. Raises TimeoutError if it takes longer than RUN_SECONDS_MAX.
+
+    Raises RuntimeError if a process ended, an event was not accepted or no change had an effect. An ExceptionGroup has
+    the errors of a push.
+    """
     async with asyncio.timeout(RUN_SECONDS_MAX):
         loaded = await _load(platform, work)
         parts = {

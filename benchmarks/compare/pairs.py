@@ -54,7 +54,10 @@ class Compared:
 
     @property
     def is_certain(self) -> bool:
-        """Whether all pairs agree with the verdict. If not, the noise of the machine is as large as the limit."""
+        """Whether all pairs agree with the verdict, and always true without a limit.
+
+        If not, the noise of the machine is as large as the limit.
+        """
         if self.limit is None:
             return True
         return all((ratio <= 1 + self.limit) == self.is_within for ratio in self.pair_ratios)

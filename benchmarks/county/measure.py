@@ -114,7 +114,10 @@ def _edit_figures(redecision: Redecision, chain_seconds: float) -> Figures:
 
 
 def _require_effects(people: int, edits: Mapping[str, Figures]) -> None:
-    """Raise RuntimeError if an edit touched or changed an unintended number of people."""
+    """Raise RuntimeError unless `look` and `everybody` touched all people.
+
+    `look` must have changed nobody, and `everybody` all people. `few` is not checked.
+    """
     for name, changed in (("look", 0), ("everybody", people)):
         if (edits[name]["touched"], edits[name]["changed"]) != (people, changed):
             raise RuntimeError(f"{name} touched {edits[name]['touched']:,} and changed {edits[name]['changed']:,}")

@@ -3,7 +3,7 @@
 A hop reads and stores its recorded input records, and sends its recorded output records.
 
 `python -m benchmarks.limit.hop SERVICE KAFKA DATABASE_URL` prints `ready` and waits for a line on its input. It ends
-after its last input record, and prints the time of that record.
+when all its records are stored and sent, and prints this instant in monotonic seconds.
 """
 
 import asyncio

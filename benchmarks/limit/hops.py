@@ -48,7 +48,7 @@ def stream_of(topic: str) -> str:
 
 
 def source_of(topic: str) -> str | None:
-    """The input stream that produces this output topic."""
+    """The input stream that produces this output topic; None for an output without a known stream."""
     return PROVIDERS_MADE_FROM if topic.startswith(PROVIDERS) else MADE_FROM.get(topic)
 
 

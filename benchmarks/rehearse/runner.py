@@ -176,7 +176,7 @@ def _stop_leftovers(folder: Path) -> list[str]:
 
 
 def _leftovers(folder: Path) -> dict[int, str]:
-    """Names by pid of the processes whose TMPDIR is `folder`."""
+    """Names by pid of the processes whose TMPDIR is `folder`, without the PostgreSQL of all test runs."""
     found = {}
     for process in psutil.process_iter():
         # A process may end meanwhile, or belong to another user and so not to us.
@@ -196,7 +196,9 @@ def _is_shared(process: psutil.Process) -> bool:
 
 
 def _reported_figures(file: Path) -> dict[str, float]:
-    """The numbers that the rehearsal reported, one JSON object per line. Text is rejected: it may name a person.
+    """The first FIGURES_MAX numbers that the rehearsal reported, one JSON object per line.
+
+    Text is rejected: it may name a person.
 
     Raises ValueError for a malformed line or name."""
     if not file.exists():
