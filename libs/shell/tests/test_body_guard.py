@@ -235,14 +235,17 @@ async def test_a_body_that_does_not_arrive_in_time_is_answered_408(path: str, se
 
 
 @pytest.mark.parametrize(
-    ("pause_seconds_max", "detail"),
-    [(0.05, "no part of the body arrived for 0.05 seconds"), (30, "the body did not arrive within 0.2 seconds")],
+    ("path", "pause_seconds_max", "detail"),
+    [
+        ("/stream", 0.05, "no part of the body arrived for 0.05 seconds"),
+        ("/slow", 30, "the body did not arrive within 0.2 seconds"),
+    ],
 )
 async def test_a_streamed_body_that_does_not_arrive_in_time_is_answered_with_the_limit_that_ended_it(
-    pause_seconds_max: float, detail: str
+    path: str, pause_seconds_max: float, detail: str
 ) -> None:
     app = application(LIMITS.model_copy(update={"body_seconds_max": pause_seconds_max}))
-    exchange = await post(app, "/slow", b"1", SILENCE, role="officer")
+    exchange = await post(app, path, b"1", SILENCE, role="officer")
     assert (exchange.status, exchange.detail) == (408, detail)
 
 

@@ -66,11 +66,14 @@ def vouched(
     given: frozenset[str],
     *,
     closings_count: bool = True,
+    explaining: Sequence[Place] | None = None,
 ) -> list[str]:
-    """Vouched chains: first those that need no closing, then those that follow from one."""
+    """Vouched chains: first those that need no closing, then those that follow from one.
+
+    `explaining`: the places that may explain a closing; None: those that need no closing."""
     found = [p for p in taken if p is seed or p.ruling in rulings]
     for with_closings in (False, True) if closings_count else (False,):
-        plain = list(found)
+        plain = list(found) if explaining is None else explaining
         for _ in taken:
             towns = {p.division for p in found} | given
             for p in taken:
@@ -91,12 +94,23 @@ def vouched(
     return [p.chain for p in found]
 
 
-def taken_together(places: Sequence[Place], seed: Place, given: frozenset[str]) -> list[Place]:
-    """All places are looked at with all others present: closings count only after everything else."""
+STRONG, WEAK = ("confirmed",), ("confirmed", "silent")
+Explaining = dict[tuple[str, ...], list[Place]]
+
+
+def taken_together(places: Sequence[Place], seed: Place, given: frozenset[str]) -> tuple[list[Place], Explaining]:
+    """All places are looked at with all others present: closings count only after everything else.
+
+    Only places that were taken before closings counted explain a closing."""
     taken: list[Place] = []
+    explaining: Explaining = {}
     for closings_count in (False, True):
+        if closings_count:
+            for rulings in (STRONG, WEAK):
+                plain = vouched(taken, seed, rulings, given, closings_count=False)
+                explaining[rulings] = [p for p in taken if p.chain in plain]
         while True:
-            weak = vouched(taken, seed, ("confirmed", "silent"), given, closings_count=closings_count)
+            weak = vouched(taken, seed, WEAK, given, closings_count=closings_count, explaining=explaining.get(WEAK))
             towns = {p.division for p in taken if p.chain in weak} | given
             more = [
                 p
@@ -107,7 +121,7 @@ def taken_together(places: Sequence[Place], seed: Place, given: frozenset[str]) 
             if not more:
                 break
             taken += more
-    return taken
+    return taken, explaining
 
 
 def oracle(places: Sequence[Place], given: frozenset[str]) -> tuple[dict[str, str], str | None]:
@@ -134,11 +148,12 @@ def oracle(places: Sequence[Place], given: frozenset[str]) -> tuple[dict[str, st
             hukou_known = hukou_known or new.hukou
             seed = seed or new
             taken = [*taken, new]
-            weak = vouched(taken, seed, ("confirmed", "silent"), given)
+            weak = vouched(taken, seed, WEAK, given)
+    explaining: Explaining = {}
     if seed is not None:
-        taken = taken_together(places, seed, given)
-        weak = vouched(taken, seed, ("confirmed", "silent"), given)
-    strong = vouched(taken, seed, ("confirmed",), given)
+        taken, explaining = taken_together(places, seed, given)
+        weak = vouched(taken, seed, WEAK, given, explaining=explaining[WEAK])
+    strong = vouched(taken, seed, STRONG, given, explaining=explaining.get(STRONG))
     states = {}
     for p in places:
         if p not in taken:
@@ -186,6 +201,17 @@ def test_after_the_first_hukou_the_order_does_not_matter(places, data):
     rest = [p for p in places if p is not first]
     shuffled = data.draw(st.permutations(rest))
     assert essence(judge([first, *rest], DAYS)) == essence(judge([first, *shuffled], DAYS))
+
+
+def test_a_place_that_is_accepted_by_a_closing_does_not_explain_this_closing():
+    """The source of the second move belongs by the first move only, whose closing it would explain."""
+    moved = date(2026, 1, 1)
+    first = Place("first", False, "110105", source("110105"), None, moved)
+    away = Place("away", False, "530302001", source("530302"), moved)
+    within = Place("within", False, "110105001", source("530302"), moved)
+    for order in permutations((away, within)):
+        states = judge([first, *order], DAYS).states
+        assert states == {"first": "vouched", "away": "vouched", "within": "vouched"}
 
 
 @settings(max_examples=400, deadline=None)

@@ -149,6 +149,7 @@ class _Judgement:
         self._seed: Place | None = None
         self._hukou_known = False
         self._weak: dict[str, Place] = {}
+        self._explaining: dict[bool, list[Place]] = {}  # by `silence`; empty while places are added
 
     def add(self, place: Place) -> None:
         """Add a place, and accept every place that may now be accepted."""
@@ -194,13 +195,21 @@ class _Judgement:
         self._weak = self._vouched(silence=True)
 
     def _accept_together(self) -> None:
-        """Accept all places again: first without the rule about closings, then with it."""
+        """Accept all places again: first without the rule about closings, then with it.
+
+        Only places that are accepted without that rule explain a closing. So no place takes back its own acceptance."""
         self._accepted = {}
-        for rule in (self._vouched_without_closing, self._vouched):
+        self._accept_all(self._vouched_without_closing)
+        for silence in (False, True):
+            self._explaining[silence] = list(self._vouched_without_closing(silence=silence).values())
+        self._accept_all(self._vouched)
+
+    def _accept_all(self, rule: Callable[..., dict[str, Place]]) -> None:
+        """Accept places until no further one is acceptable. `rule`: which of them are vouched."""
+        self._weak = rule(silence=True)
+        while more := self._all_acceptable():
+            self._accepted |= more
             self._weak = rule(silence=True)
-            while more := self._all_acceptable():
-                self._accepted |= more
-                self._weak = rule(silence=True)
 
     def _all_acceptable(self) -> dict[str, Place]:
         new = [p for p in self._places if p.chain not in self._accepted]
@@ -222,7 +231,7 @@ class _Judgement:
     def _vouched(self, *, silence: bool) -> dict[str, Place]:
         """The vouched places by chain, also those that follow by a closing. `silence`: as above."""
         found = self._vouched_without_closing(silence=silence)
-        without_closing = list(found.values())
+        without_closing = self._explaining.get(silence, list(found.values()))
         self._grow(found, lambda place, vouched: self._follows_by_closing(place, vouched, without_closing))
         return found
 
