@@ -259,6 +259,12 @@ def test_no_word_of_the_workshop() -> None:
 NAME_FIXED_PORTS = {"tools/shouwang/tests/test_isolation.py", "tools/shouwang/tests/test_processes.py"}
 
 
+def test_no_cancellation_is_lost() -> None:
+    """`asyncio.wait_for` of Python 3.11 loses a cancellation that comes with the result; `timeout` does not."""
+    found = [str(path) for path in SOURCES if "asyncio.wait_for(" in path.read_text()]
+    assert not found
+
+
 def test_no_test_names_a_fixed_port() -> None:
     """`shouwang.isolation` sees what Python code connects to; this also covers database drivers written in C."""
     tests = [*ROOT.glob("*/*/tests/**/*.py"), *ROOT.glob("tests/**/*.py"), *ROOT.glob("benchmarks/tests/*.py")]

@@ -126,6 +126,22 @@ async def test_what_is_slow_idle_or_waits_for_a_store_is_left_alone(fine: str) -
     assert not given_up
 
 
+async def test_a_guard_can_be_cancelled_at_the_moment_of_an_answer() -> None:
+    """Python's `wait_for` loses a cancellation that comes together with the answer; the process then never stops."""
+    work = Work()
+    work.away = True
+    for turn in range(40):
+        guard = Guard("probe", work.part(), QUICK, lambda reason: None)
+        task, looks = asyncio.create_task(guard.run()), work.looks
+        while work.looks == looks:
+            await asyncio.sleep(0)
+        for _ in range(turn % 4):
+            await asyncio.sleep(0)
+        task.cancel()
+        await asyncio.wait({task}, timeout=SECONDS_MAX)
+        assert task.done()
+
+
 async def test_the_time_counts_anew_once_the_store_answers_again() -> None:
     work, given_up = Work(), list[str]()
     work.away = True

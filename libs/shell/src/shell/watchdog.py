@@ -101,7 +101,8 @@ class Guard:
             self._is_well()
             return None
         try:
-            waits = await asyncio.wait_for(self.part.waiting(), ASK_SECONDS_MAX)
+            async with asyncio.timeout(ASK_SECONDS_MAX):
+                waits = await self.part.waiting()
         except Exception as error:
             if not (is_unavailable(error) or isinstance(error, KafkaError)):
                 log.exception("the watchdog of %s could not ask", self.part.name)

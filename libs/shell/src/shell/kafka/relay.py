@@ -153,7 +153,8 @@ class Relay:
 
     async def _idle(self) -> None:
         try:
-            await asyncio.wait_for(self._wake.wait(), HELD_SECONDS if self.pace.holding else IDLE_SECONDS)
+            async with asyncio.timeout(HELD_SECONDS if self.pace.holding else IDLE_SECONDS):
+                await self._wake.wait()
         except TimeoutError:
             return
 

@@ -87,7 +87,8 @@ class Reader:
         future = self._thread.submit(query)
         _pending[self.setup.feed.feed] = future
         try:
-            return await asyncio.wait_for(asyncio.wrap_future(future), FeedSettings().answer_seconds_max)
+            async with asyncio.timeout(FeedSettings().answer_seconds_max):
+                return await asyncio.wrap_future(future)
         except TimeoutError:
             raise FeedBroken("answer_late") from None
 

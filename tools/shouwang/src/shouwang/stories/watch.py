@@ -131,7 +131,8 @@ class Watch:
                 received = ", ".join(self._classes_of(key)) or "nothing"
                 raise StoryFailed(f"no {cls.__name__} for {key} within {seconds:.0f} s; received: {received}")
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._more.wait(), left)
+                async with asyncio.timeout(left):
+                    await self._more.wait()
 
     def _classes_of(self, key: str) -> list[str]:
         """The names of the event classes that were received with this key."""

@@ -54,7 +54,8 @@ class Delivery:
             try:
                 producer = await self._connected()
                 sent = [await producer.send(topic, value) for topic, value in records]
-                await asyncio.wait_for(asyncio.gather(*sent), SEND_SECONDS_MAX)
+                async with asyncio.timeout(SEND_SECONDS_MAX):
+                    await asyncio.gather(*sent)
                 self.by_topic += len(events)
                 return
             except (KafkaError, OSError, TimeoutError):
