@@ -1,4 +1,4 @@
-"""The tables of people, accepted events and files. Other packages have their own `tables` modules.
+"""The tables of people, households, accepted events and rejected events. Rooms have their own `tables` modules.
 
 Personal data is stored in `sealed` columns only. Hashes are keyed.
 """

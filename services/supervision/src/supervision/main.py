@@ -1,4 +1,7 @@
-"""Supervision reads every event. It keeps the chain of every change, judges visits, raises alerts and counts people."""
+"""Supervision reads all topics except those of providers.
+
+It keeps the trace of every change, judges visits, raises alerts and counts people.
+"""
 
 from shell.jobs import Job
 from shell.service import Service

@@ -1,4 +1,4 @@
-"""Record every event as a step of the chains it belongs to, and delete old steps."""
+"""Record every event as a step in the trace of each pushed change that led to it, and delete old steps."""
 
 from collections.abc import Sequence
 from datetime import timedelta

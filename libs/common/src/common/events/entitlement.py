@@ -163,5 +163,6 @@ class EntitlementStarted(_Edge, frozen=True, kw_only=True):
 
 
 class EntitlementEnded(_Edge, frozen=True, kw_only=True):
-    """The first day without the item has come (`on`). `alias`: the id into which this person was merged. The events of
-    that id state what continues; nothing ends for the person by this event."""
+    """The first day after an interval has come (`on`). Another interval of the item may start on that day. `alias`: the
+    id into which this person was merged. The events of that id state what continues; nothing ends for the person by
+    this event."""

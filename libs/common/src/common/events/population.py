@@ -61,7 +61,7 @@ KIND_OF_TYPE: Final[dict[str, Kind]] = {population_type(kind): kind for kind in 
 
 
 def population_schemas() -> dict[Kind, dict[str, Any]]:
-    """JSON Schema 2020-12 of the structured event of each kind, as decoded."""
+    """The JSON Schema 2020-12 of the structured event of each kind, made from the types that decode it."""
     return {kind: _schema(kind) for kind in KINDS}
 
 

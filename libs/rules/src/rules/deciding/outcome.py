@@ -63,7 +63,8 @@ class Applicable:
 
     `presumed`: the place that the item follows is unknown. The list of the person's other place is then used only to
     ask for the place. `unreported`: kinds of facts whose absence means unknown. Only the kinds that the version asks
-    for are kept. Tiers ignore it: the platform asks for no fact of a tier, so a doubt would only lower the tier.
+    for are kept. Tiers ignore it, because the platform asks for no fact of a tier. There an unknown answer would only
+    move the person to a later tier.
     """
 
     def __init__(
@@ -133,8 +134,9 @@ class Applicable:
         return next((tier for tier, applies in self._tiers if applies is None or applies(situation)), None)
 
     def _amount(self, amount: Amount, situation: Situation) -> tuple[int | None, set[str]]:
-        """Return fen per month and the missing kinds of facts: (fen, none), (None, kinds), or (None, none) if no band
-        or case fits."""
+        """Return fen per month, and the missing kinds of facts.
+
+        If kinds are missing, the amount is None. If no band or case fits, the amount is None and the set is empty."""
         if self._cases:
             return self._case(situation)
         if amount.flat_fen is not None:

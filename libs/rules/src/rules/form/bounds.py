@@ -59,8 +59,8 @@ class Deviation(Strict, frozen=True, kw_only=True):
     """A known narrowing that is allowed on the days of [`valid_from`, `valid_to`).
 
     `narrows`: the allowed ways. `people`: the persons whom it may concern (None: all). `clause`: the text that allows
-    it. `signer`: the person who answers for it. An unsigned deviation (`is_example`) counts in a demonstration only.
-    """
+    it. `signer`: the person who answers for it. A deviation that is an example (`is_example`) counts in a demonstration
+    only."""
 
     item: Annotated[str, Meta(pattern=exact(ITEM))]
     narrows: Annotated[tuple[Narrowing, ...], Meta(min_length=1)]

@@ -169,7 +169,9 @@ def _lines(runs: Sequence[Run], through: int, demo: bool, floors: Mapping[str, d
 
 
 def _lines_of_one(run: Run, lowest: int, through: int, demo: bool) -> Iterator[Due]:
-    """Yield the lines of a run if no other area could pay, which is nearly always."""
+    """Yield the lines of an item that has only this run. This is the fast path for nearly all persons.
+
+    `lowest`: the first month that this ledger pays."""
     for begin, stop, line, ahead in _by_stretches(run, max(run.first, lowest), min(run.end, through + 2), demo):
         item, jurisdiction, _, amount_fen, state, fund, entitlement_id, rests_on = line
         for month in range(begin, min(stop, through + ahead + 1)):

@@ -70,11 +70,10 @@ _NOTHING: Final = Figures()
 class Effect(NamedTuple):
     """The effect of a change of lists on one person.
 
-    `before`, `after`: the lines of `due` in the window. `earlier`: the new fen less the old for months before it, by
-    area, fund and item. `changes`: (item, kind of change in the window). `gains`, `loses`: more or less money in total,
-    in the window or before it, or more or less of a service; both may be true. `changed`: the entitlements differ, even
-    if only in a clause.
-    """
+    `before`, `after`: the lines of `due` in the window. `earlier`: the difference new − old in fen for months before
+    the window, by area, fund and item. `changes`: (item, kind of change in the window). `gains`, `loses`: more or less
+    money in total, in the window or before it, or more or less of a service; both may be true. `changed`: the
+    entitlements differ, even if only in a clause."""
 
     before: Sequence[Due]
     after: Sequence[Due]
@@ -175,7 +174,7 @@ def _with_margins(window: Window) -> tuple[date, date]:
 
 
 def owed(entitlements: Sequence[Entitlement], window: Window, died_on: date | None) -> list[Due]:
-    """Return the lines of `due` for the months of the window, paid at any time."""
+    """Return the lines of `due` for the service months of the window, whether paid in advance or in arrears."""
     last = (window.end - _ONE_DAY).replace(day=1)
     lines = due(entitlements, through_month=last, died_on=died_on, demo=window.demo, pay_from={ANYWHERE: window.first})
     return [line for line in lines if line.service_month < window.end]
@@ -189,7 +188,7 @@ def payable_fen(lines: Iterable[Due]) -> int:
 def _earlier(
     before: Sequence[Entitlement], after: Sequence[Entitlement], window: Window, died_on: date | None
 ) -> dict[tuple[str, str, str], int]:
-    """Return the new fen less the old for all months before the window, by area, fund and item; zeros are left out.
+    """Return the difference new − old in fen for all months before the window, by area, fund and item, without zeros.
 
     A positive sum is back-pay, a negative one is money to recover.
     """

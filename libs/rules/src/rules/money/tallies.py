@@ -52,7 +52,8 @@ class Group(msgspec.Struct, gc=False):
 
 class ItemCount(msgspec.Struct, gc=False):
     """Numbers of persons: `have_…` those who have an item at any time in the window, the others those with this kind of
-    change. `visits_before`, `visits_after`: the visits that the intervals make in the window."""
+    change. `visits_before`, `visits_after`: the numbers of visits due in the window, which are the days of each
+    entitlement divided by its `interval_days`."""
 
     have_before: int = 0
     have_after: int = 0

@@ -194,7 +194,9 @@ def _items_reading(kinds: Collection[str], lists: Sequence[PolicyList]) -> set[s
 
 
 def _reach(areas: Sequence[AreaEdit], lists: Sequence[PolicyList], items: Collection[str]) -> set[str]:
-    """Return the items that an edit can change: `items`, the edited items, and all that rules connect with them."""
+    """Return the items that an edit can change: `items`, the edited items, and all that rules connect with them.
+
+    If the edit changes a rule between items, all items that rules name are added."""
     rules = [rule for one in lists for rule in one.exclusions]
     pairs = [pair for rule in rules for pair in pairs_of(rule)]
     start = {item for edit in areas for item in edit.items} | {*items}

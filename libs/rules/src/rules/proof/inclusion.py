@@ -74,7 +74,7 @@ class Inclusion(msgspec.Struct, frozen=True, kw_only=True):
     """The result for one list. `above`: areas of the lists above it, nearest first. `compared`: the compared items.
 
     `narrower`: narrowings that are not allowed. `deviating`: those that a deviation allows. `undecided`: items with too
-    many cases. `idle`: deviations that no narrowing found needs.
+    many cases. `idle`: deviations of the list that allow none of the narrowings found.
     """
 
     child: str

@@ -1,10 +1,9 @@
 """Compute the dates of visits: a sequence of windows [from, to), made from the interval of a tier.
 
-For an interval up to 14 days each window has exactly that many days, so every calendar month has a whole window. For a
-longer interval the windows are equal parts of a month (slots) or the whole month. So no month is without a visit. A
-tier with an interval of three months is visited monthly, as the ten departments' opinion demands from 2026 on. Only the
-loader does I/O.
-"""
+The first window of a run has `first_visit_days`. After it, for an interval up to 14 days, each window has exactly that
+many days, so every calendar month has a whole window. For a longer interval a window is a slot, or the rest of a slot.
+A slot is an equal part of a month, or the whole month. So no month is without a visit. A tier with an interval of three
+months is visited monthly, as the ten departments' opinion demands from 2026 on. Only the loader does I/O."""
 
 from collections.abc import Sequence
 from datetime import date, timedelta

@@ -1,4 +1,5 @@
-"""The part of a person's row that decides which sources belong: vouched places, decisions of officers, own statements.
+"""The part of a person's row that decides which sources belong: vouched places, decisions of officers, statements of
+the platform itself.
 
 It is kept with the person, so that most events can be decided without decoding the person's statements.
 """
@@ -52,9 +53,10 @@ class StandingState(msgspec.Struct, array_like=True, frozen=True):
 
     `strong`: vouched divisions; `weak`: divisions that are vouched by silence only. `seed`: 0 no place is known, 1 the
     first residence is vouched, 2 a hukou is known. `special`: the person has a claim, a hint, a place vouched by
-    silence, a decision of officers or an own statement of the platform; then a change of place needs all statements.
-    `exempt`: chains and member parts that officers have released. `own`: statements of the platform itself. `home`: the
-    county of the newest vouched hukou or, without one, of the newest vouched residence."""
+    silence, a decision of officers or an own statement of the platform; then a place or a death is judged from all
+    statements of the person, not from this row alone. `exempt`: chains that officers have released or a grant has
+    admitted, and released parts of household events, one per member. `own`: statements of the platform itself. `home`:
+    the county of the newest vouched hukou or, without one, of the newest vouched residence."""
 
     strong: tuple[str, ...] = ()
     weak: tuple[str, ...] = ()

@@ -1,4 +1,4 @@
-"""Stores positions in the order of a table, and computes where the next reading begins.
+"""Encodes and seals positions in the sort order of a table, and computes where the next run begins.
 
 A position is the tuple of a row's values in the watermark and key columns. The values keep their types. Positions are
 stored sealed, because a key may be an ID number.
@@ -78,8 +78,10 @@ def _restored(type_name: str, value: Any) -> Any:
 
 
 def instant_of(value: Any, watermark: Watermark) -> datetime | None:
-    """The instant of a change, in UTC. None for a number. Raises FeedBroken for a value that is no instant, or lies at
-    an end of the calendar, where the start of the next run would not exist."""
+    """The instant of a change, in UTC. None for a number.
+
+    Raises FeedBroken for a value that is no instant, lies outside the calendar in UTC, or lies in the year 1, where the
+    start of the next run might not exist."""
     if watermark.kind == "number":
         return None
     moment: datetime

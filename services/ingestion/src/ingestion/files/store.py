@@ -66,7 +66,10 @@ class StoredReject(NamedTuple):
 
 
 class Advance(NamedTuple):
-    """The result of one batch. `rows_before`: the checkpoint at which the batch begins."""
+    """The progress of an import by one batch. `rows_before`: the checkpoint at which the batch begins.
+
+    The counts from `accepted` to `formula_rows` are of the batch alone; the other values are those of the file so
+    far."""
 
     rows_before: int
     accepted: int

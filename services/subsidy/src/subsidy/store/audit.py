@@ -101,7 +101,8 @@ async def load_accounts(connection: asyncpg.Connection, after: str | None, count
 
 
 async def load_dues(connection: asyncpg.Connection, person_ids: Sequence[str]) -> dict[str, Amounts]:
-    """The stored dues by person, added up over all identities of the person. Zero amounts are left out."""
+    """The stored dues by person, added up over all identities of the person. Dues of zero fen in the state `due` are
+    left out."""
     rows = await connection.fetch(
         """SELECT who, item, jurisdiction, service_month, sum(amount_fen)::bigint, min(state) FROM (
              SELECT person_id AS who, d.* FROM dues d WHERE person_id = ANY($1::uuid[])
