@@ -5,6 +5,7 @@ The inbound topics of sources are not searched, and the topic of the lists only 
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable
 from pathlib import Path
@@ -20,8 +21,9 @@ NAME_CHARACTERS_MIN: Final = 2
 # Public texts name no person, but may contain two characters that are also a name.
 _WITHOUT_NAME_SEARCH: Final = frozenset({"policy.release"})
 _NUMBER: Final = re.compile(rb"(?<![0-9])[0-9]{17}[0-9Xx](?![0-9])")
-_CHINESE: Final = re.compile(rb"(?:[\xe4-\xe9][\x80-\xbf][\x80-\xbf]){2,}")
-_ESCAPED: Final = re.compile(rb"(?:\\u[4-9][0-9a-fA-F]{3}){2,}")
+# Characters of three bytes from U+3000 on, of the supplementary planes 2 and 3, and the dot in names (·).
+_CHINESE: Final = re.compile(rb"(?:[\xe3-\xe9][\x80-\xbf]{2}|\xf0[\xa0-\xb3][\x80-\xbf]{2}|\xc2\xb7){2,}")
+_ESCAPED: Final = re.compile(rb"(?:\\u[0-9a-fA-F]{4}){2,}")
 
 
 async def load_secrets(database: Database, home: Path) -> tuple[set[bytes], set[str], int]:
@@ -46,8 +48,8 @@ async def load_secrets(database: Database, home: Path) -> tuple[set[bytes], set[
 class Secrets:
     """Searches records and logs for these ID numbers and names. `topics` and `logs` are the results.
 
-    It does not find a name with other characters than common Chinese ones, for example with `·`. A fault gives the
-    place only, never the value.
+    Names of Chinese characters are found, also rare ones and names with `·`. A fault gives the place only, never the
+    value.
     """
 
     def __init__(self, numbers: set[bytes], names: set[str]) -> None:
@@ -97,4 +99,4 @@ def _chinese(text: bytes) -> Iterable[str]:
         yield run.decode("utf-8", "replace")
     if b"\\u" in text:
         for run in _ESCAPED.findall(text):
-            yield run.decode("ascii").encode().decode("unicode_escape")
+            yield json.loads(b'"' + run + b'"')
