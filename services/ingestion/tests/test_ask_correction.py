@@ -101,6 +101,15 @@ async def test_a_rejected_event_is_corrected_by_sending_it_without_the_fault(pus
     assert [a.answered_by for a in await driver.emitted(CorrectionAnswered)] == [receipt["event_id"]]
 
 
+async def test_the_request_about_a_certificate_of_another_person_names_the_certificate(push, people, driver, database):
+    value = {"certificate_no": f"{people.number(2)}11", "class": 1, "level": 1}
+    await push(people.event("disability", people.number(1), value, id="card"), expect="quarantined")
+    clock.set_now(people.NOW + timedelta(days=3, minutes=5))
+    await escalate_overdue(database)
+    (asked,) = await driver.emitted(CorrectionRequested)
+    assert (asked.code, asked.pointer) == ("certificate_of_another", "/data/value/certificate_no")
+
+
 async def test_an_event_that_waits_too_long_gets_a_request_that_its_release_answers(
     push, people, look, driver, database
 ):

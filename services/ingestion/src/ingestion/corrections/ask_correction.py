@@ -23,7 +23,7 @@ from shell.store.transaction import Tx
 from ingestion.audits import store as audits
 from ingestion.corrections import store
 from ingestion.corrections.shapes import CorrectionIn, CorrectionOut, CorrectionPageOut, WithdrawalIn
-from ingestion.domain.problems import CORRECTIONS, PROBLEMS, QUARANTINE
+from ingestion.domain.problems import CORRECTIONS, PROBLEMS, QUARANTINE, pointer_of
 from ingestion.reading.events import id_and_source, reopen
 from ingestion.recording.correction_requests import Asked, ask
 from ingestion.recording.store import rejections, statements
@@ -115,7 +115,7 @@ async def _find(connection: Any, event_id: str, body: CorrectionIn) -> Asked:
     if event is None:
         return await _find_rejected(connection, event_id, body)
     if event.waits_because is not None:
-        pointer = "/data/previous_event_id"
+        pointer = pointer_of(event.waits_because)
         return Asked(event_id, event.source, event.kind, "waiting", event.waits_because, pointer, body.reason)
     if event.status == "parked":
         raise Conflict("this event was discarded by officers or withdrawn by its source", code="settled")

@@ -177,6 +177,13 @@ QUARANTINE: Final[dict[str, tuple[str, str]]] = {
         "并入同一人的号码过多，须人工核实",
     ),
 }
+_POINTERS: Final = {
+    "certificate_of_another": "/data/value/certificate_no",
+    "source_not_of_person": "/source",
+    "standing_by_silence": "/source",
+    "registered_elsewhere": "/data/value",
+    "place_objected": "/data/value",
+}
 
 # Why a request as a whole is rejected (HTTP has its own codes).
 DOORS: Final[dict[str, tuple[str, str]]] = {
@@ -268,3 +275,8 @@ def fault(pointer: str, code: str) -> Fault:
     """Build the fault of a code of PROBLEMS, QUARANTINE or NOTES. Raises KeyError for any other code."""
     found = PROBLEMS.get(code) or QUARANTINE.get(code) or NOTES[code]
     return Fault(pointer, code, *found)
+
+
+def pointer_of(reason: str) -> str:
+    """The place in an event because of which it waits. `reason`: a code of QUARANTINE."""
+    return _POINTERS.get(reason, "/data/previous_event_id")

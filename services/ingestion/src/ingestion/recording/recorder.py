@@ -17,7 +17,7 @@ from shell.store.transaction import Tx
 from ingestion.domain.chains import WITHDRAWN
 from ingestion.domain.household import NotLocked
 from ingestion.domain.person import instant_of_batch
-from ingestion.domain.problems import Fault, fault
+from ingestion.domain.problems import Fault, fault, pointer_of
 from ingestion.domain.pushed import Pushed
 from ingestion.domain.receipts import Receipt, with_note
 from ingestion.recording import storage
@@ -27,14 +27,6 @@ from ingestion.recording.locks import LOCK_ROUNDS_MAX, load, lock
 
 log = logging.getLogger(__name__)
 JUDGE_AGAIN_MAX: Final = 8  # a merge may let waiting events of another identity take effect, and so on
-_POINTERS: Final = {
-    "certificate_of_another": "/data/value/certificate_no",
-    "source_not_of_person": "/source",
-    "standing_by_silence": "/source",
-    "registered_elsewhere": "/data/value",
-    "place_objected": "/data/value",
-}
-_OTHER_POINTER: Final = "/data/previous_event_id"
 _NOTES: Final = {"claimed": ("/data/value", "place_claimed"), "hint": ("/source", "taken_as_hint")}
 
 
@@ -117,8 +109,7 @@ def _receipt_of_new(event: Pushed, work: Work) -> Receipt:
     reason = work.placing.waiting.get(event.event_id)
     if reason is None:
         return Receipt.of(event, "accepted", *_notes(event, work))
-    pointer = _POINTERS.get(reason, _OTHER_POINTER)
-    return Receipt.of(event, "accepted" if reason == WITHDRAWN else "quarantined", fault(pointer, reason))
+    return Receipt.of(event, "accepted" if reason == WITHDRAWN else "quarantined", fault(pointer_of(reason), reason))
 
 
 def _notes(event: Pushed, work: Work) -> list[Fault]:

@@ -13,7 +13,7 @@ from shell import clock
 from shell.store.database import Database
 from shell.store.transaction import Tx
 
-from ingestion.domain.problems import QUARANTINE
+from ingestion.domain.problems import QUARANTINE, pointer_of
 from ingestion.recording.correction_requests import Asked, ask
 from ingestion.recording.storage import QUARANTINE_DAYS
 from ingestion.register.seed import standing_rules
@@ -53,7 +53,7 @@ async def _escalate_events(database: Database) -> int:
 
 def _asked(row: quarantine.Overdue) -> Asked:
     text = QUARANTINE[row.reason][1]
-    return Asked(row.event_id, row.source, row.kind, "waiting", row.reason, "/data/previous_event_id", text)
+    return Asked(row.event_id, row.source, row.kind, "waiting", row.reason, pointer_of(row.reason), text)
 
 
 async def _escalate(
