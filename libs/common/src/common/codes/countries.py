@@ -14,6 +14,6 @@ PRI PRK PRT PRY PSE PYF QAT REU ROU RUS RWA SAU SDN SEN SGP SGS SHN SJM SLB SLE 
 SWE SWZ SXM SYC SYR TCA TCD TGO THA TJK TKL TKM TLS TON TTO TUN TUR TUV TWN TZA UGA UKR UMI URY USA UZB VAT VCT VEN VGB
 VIR VNM VUT WLF WSM YEM ZAF ZMB ZWE
 """
-_WITHOUT: Final = "XXA XXB XXC XXX"  # stateless, refugees by two conventions, not known
+_WITHOUT: Final = "XXA XXB XXC XXX"  # stateless, refugee by the 1951 Convention, other refugee, not known
 
 NATIONALITIES: Final = frozenset((*_STATES.split(), *_WITHOUT.split()))

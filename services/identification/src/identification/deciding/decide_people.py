@@ -14,6 +14,7 @@ from identification.deciding.domain.cases import Case
 from identification.deciding.domain.identities import merge_cases, other_identities
 from identification.deciding.domain.person import Person
 from identification.deciding.store import people as store
+from identification.lists.domain.content import ListSet
 from identification.lists.in_force import share_set_in_force
 
 E = TypeVar("E", PersonFactsRecorded, AbilitiesDetermined)
@@ -57,10 +58,17 @@ async def _decide(
             continue
         cases = _cases(waiting, stored, to_case)
         if others:
-            causes = {person_id: message for person_id, message in related.items() if person_id in stored}
-            cases = merge_cases(cases, stored, causes, list_set.lists, clock.today())
+            cases = _with_merges(cases, stored, related, list_set)
         saved = await decide_and_save(tx, cases, list_set)
         waiting = {d.person.person_id: waiting[d.person.person_id] for d in saved.conflicts}
+
+
+def _with_merges(
+    cases: list[Case], stored: Mapping[str, Person], related: Mapping[str, Message[E]], list_set: ListSet
+) -> list[Case]:
+    """The cases, with those of the other identities that the messages concern. `related`: message by other identity."""
+    causes = {person_id: message for person_id, message in related.items() if person_id in stored}
+    return merge_cases(cases, stored, causes, list_set.lists, clock.today())
 
 
 def _just_merged(

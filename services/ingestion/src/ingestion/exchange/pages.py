@@ -15,7 +15,7 @@ from ingestion.exchange.draft_events import event_of
 from ingestion.exchange.feeds import Setup
 from ingestion.exchange.layouts import Layout
 from ingestion.exchange.store.feed_rows import KnownRow, RowReject
-from ingestion.exchange.table_rows import TableRow, read_row, watermark_of
+from ingestion.exchange.table_rows import TableRow, read_row
 from ingestion.files.domain.table import bounded
 from ingestion.files.rejects import keep
 from ingestion.files.row_events import Sender, Shaped, rejection
@@ -57,7 +57,7 @@ class Page:
 
         `is_repeated`: a different row of the same full load has the same key."""
         if row.key not in self.saved and is_unchanged(self.known, row):
-            self._save_watermark(row.key, watermark_of(layout, row))
+            self._save_watermark(row.key, row.watermark)
             return
         shaped, change = read_row(layout, row, self.now)
         if is_repeated:

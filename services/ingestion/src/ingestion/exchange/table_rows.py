@@ -101,10 +101,6 @@ def _watermark(watermark: Watermark | None, position: Position, now: datetime) -
     return (position[0] if kept is None else kept, *position[1 : len(watermark.columns)])
 
 
-def watermark_of(layout: Layout, row: TableRow) -> Position | None:
-    return row.watermark
-
-
 def _written_at(layout: Layout, row: TableRow, now: datetime) -> datetime:
     """When the row was written: the instant in its watermark; `now` if that is unreadable, missing or in the future."""
     watermark = layout.setup.feed.watermark

@@ -49,7 +49,7 @@ def list_quarantine(
     after: str | None,
     limit: int,
 ) -> Select[QuarantineRow]:
-    """Rows of these owners that belong to no group, or to `group_id`, in the order of their ids.
+    """Rows of these owners in the order of their ids: those of the group `group_id`, or with None those of no group.
 
     `overdue_at`: if given, only rows with an earlier deadline. `after`: the last id of the page before."""
     return (
