@@ -76,27 +76,14 @@ class Town:
         person, change = str(uuid4()), str(uuid4())
         facts = await self.emit(_facts(person, change, "disability"), change, change)
         decision = await self.emit(_decided(person, change, division), change, facts, division)
-        task: dict[str, Any] = {
-            "person_id": person,
-            "task_id": str(uuid4()),
-            "item": "visiting_care",
-            "division": division,
-            "window_from": clock.today(),
-            "window_to": clock.today() + timedelta(days=7),
-            "provider": PROVIDER,
-        }
+        task = _task(person, division)
         planned = VisitPlanned(**task, reason="first", entitlement_id=str(uuid4()), tier="A")
         cause = await self.emit(planned, change, decision, division)
         cause = await self.emit(VisitOffered(**task, accept_by=clock.now()), change, cause, division)
         begin = clock.now() - timedelta(minutes=minutes)
         done = VisitCheckedOut(**task, checked_in_at=begin, checked_out_at=clock.now(), worker=person[:6])
         await self.emit(done, change, cause, division)
-        due = DueLine(
-            item="nursing_subsidy", jurisdiction="530302", service_month="2026-11", amount_fen=5000, state="due"
-        )
-        await self.emit(
-            DuesDetermined(person_id=person, entitlements_version=1, lines=(due,)), change, decision, "530302"
-        )
+        await self.emit(_dues(person), change, decision, "530302")
         return person, change
 
     async def elder(self, born: date, hukou: str) -> str:
@@ -146,6 +133,24 @@ VALUES: Final = {
     "disability": Disability(class_=4, level=2),
     "death": Death(evidence="register_cancelled"),
 }
+
+
+def _task(person: str, division: str) -> dict[str, Any]:
+    """The fields that all events of a visit have."""
+    return {
+        "person_id": person,
+        "task_id": str(uuid4()),
+        "item": "visiting_care",
+        "division": division,
+        "window_from": clock.today(),
+        "window_to": clock.today() + timedelta(days=7),
+        "provider": PROVIDER,
+    }
+
+
+def _dues(person: str) -> DuesDetermined:
+    line = DueLine(item="nursing_subsidy", jurisdiction="530302", service_month="2026-11", amount_fen=5000, state="due")
+    return DuesDetermined(person_id=person, entitlements_version=1, lines=(line,))
 
 
 def _facts(person: str, change: str, kind: Any, value: Any = None) -> PersonFactsRecorded:

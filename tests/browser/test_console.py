@@ -8,7 +8,7 @@ from time import monotonic
 from typing import Any
 
 import pytest
-from playwright.async_api import Page, expect
+from playwright.async_api import Locator, Page, expect
 
 WAIT_MS = 30_000
 expect.set_options(timeout=WAIT_MS)
@@ -67,13 +67,24 @@ async def test_an_officer_sees_a_change_flow_through_the_chain(sign_in: SignIn, 
     await picture(page, "chain")
 
 
+async def open_with(button: Locator, steps: Locator, count: int) -> None:
+    """Click until the answer has all steps. It has those that supervision has stored at the moment of the click."""
+    for _ in range(60):
+        await button.click()
+        try:
+            await expect(steps).to_have_count(count, timeout=500)
+        except AssertionError:
+            continue
+        return
+    await expect(steps).to_have_count(count)
+
+
 async def test_a_click_shows_the_steps_of_one_change_and_the_history_of_one_person(sign_in: SignIn, town: Any) -> None:
     page = await sign_in()
     person, _ = await town.visit()
     await expect(rows_of(page, person).filter(has_text="核验通过")).to_have_count(1)
-    await rows_of(page, person).first.get_by_role("button", name="链路").click()
     words = page.locator("#timeline .words")
-    await expect(words).to_have_count(7)
+    await open_with(rows_of(page, person).first.get_by_role("button", name="链路"), words, 7)
     steps = await words.all_text_contents()
     visit = [step for step in steps if step != "补贴应发"]  # the dues follow the decision beside the visit
     assert visit == ["事实更新", "资格认定", "安排探访", "派单给服务机构", "探访完成", "核验通过"]

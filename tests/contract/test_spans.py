@@ -63,6 +63,16 @@ def filled(path: str, secret: str) -> str:
     return f"{'/'.join(parts)}?person_id={secret}&after={secret}&phone={secret}"
 
 
+def headers_with(secret: str) -> dict[str, str]:
+    return {
+        "user-agent": secret,
+        "tracestate": f"a={secret}",
+        "x-request-id": secret,
+        "host": f"{secret}.cn",
+        "traceparent": f"00-{'1' * 32}-{'2' * 16}-01",
+    }
+
+
 @pytest.mark.parametrize("service", SERVICES)
 async def test_no_span_of_any_route_contains_personal_data(
     service: str, exporter: InMemorySpanExporter, monkeypatch: pytest.MonkeyPatch
@@ -78,13 +88,7 @@ async def test_no_span_of_any_route_contains_personal_data(
     async with httpx.AsyncClient(transport=transport, base_url="http://x") as client:
         client.headers["authorization"] = f"Bearer {issue_token('officer', division='530302')}"
         for secret in SECRETS:
-            headers = {
-                "user-agent": secret,
-                "tracestate": f"a={secret}",
-                "x-request-id": secret,
-                "host": f"{secret}.cn",
-            }
-            headers["traceparent"] = f"00-{'1' * 32}-{'2' * 16}-01"
+            headers = headers_with(secret)
             for path in known:
                 for method in METHODS:
                     if not path.endswith("/stream"):

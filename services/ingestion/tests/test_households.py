@@ -87,82 +87,94 @@ async def test_a_status_of_the_household_reaches_its_members_and_a_direct_one_be
     assert category_on(facts[stranger], day) == [("dibao", False)]
 
 
-def stories(people, n):
-    """Stories about one household; each is (events in the order of sending, numbers)."""
-    a, b, c = (people.number(10 * n + m) for m in range(3))
-    later = {"time": "2026-03-01T09:00:00+08:00"}
+LATER = {"time": "2026-03-01T09:00:00+08:00"}
+
+
+def a_member_leaves_and_another_joins(people, a, b, c):
     return [
-        # a member leaves, another joins
-        [
-            household(people, [a, b], id="h1"),
-            dibao(people, a, id="l1"),
-            household(people, [a, c], id="h2", day="2026-04-01", time="2026-04-01T09:00:00+08:00"),
-        ],
-        # the status is corrected, then ended
-        [
-            household(people, [a, b, c], id="h1"),
-            dibao(people, a, id="l1"),
-            dibao(people, a, id="l2", action="corrected", previous="l1", day="2026-02-15", **later),
-            people.event(
-                "low_income",
-                a,
-                id="l3",
-                action="ended",
-                previous="l1",
-                valid_from=None,
-                valid_to="2026-05-01",
-                time="2026-05-01T09:00:00+08:00",
-            ),
-        ],
-        # the status was recorded for the wrong household and is moved to the right one
-        [
-            household(people, [a, b], id="h1"),
-            household(people, [c, b], id="h2", no="H-2"),
-            dibao(people, a, id="l1"),
-            dibao(people, a, id="l2", no="H-2", action="corrected", previous="l1", **later),
-        ],
-        # the list was wrong: corrected, then found never to have been true
-        [
-            household(people, [a, b], id="h1"),
-            household(people, [a, c], id="h2", action="corrected", previous="h1", **later),
-            dibao(people, a, id="l1"),
-            people.event(
-                "household",
-                a,
-                id="h3",
-                action="annulled",
-                previous="h2",
-                valid_from=None,
-                time="2026-06-01T09:00:00+08:00",
-            ),
-        ],
-        # the household number itself was wrong, and the status had none at first
-        [
-            household(people, [a, b, c], id="h1"),
-            household(people, [a, b, c], id="h2", no="H-2", action="corrected", previous="h1", **later),
-            people.event("low_income", a, {"category": "dibao"}, id="l1", time="2026-02-01T09:00:00+08:00"),
-            dibao(people, a, id="l2", no="H-2", action="corrected", previous="l1", **later),
-        ],
-        # two corrections of one instant, of the list and of the status: the source's ids decide
-        [
-            household(people, [a, b], id="h1"),
-            household(people, [a, b], id="h2", action="corrected", previous="h1", day="2026-03-01", **later),
-            household(people, [a], id="h0", action="corrected", previous="h1", **later),
-            dibao(people, a, id="l1"),
-        ],
-        [
-            household(people, [a, b, c], id="h1"),
-            dibao(people, a, id="l1"),
-            dibao(people, a, id="l3", action="corrected", previous="l1", day="2026-03-01", **later),
-            dibao(people, a, id="l2", action="corrected", previous="l1", day="2026-04-01", **later),
-        ],
+        household(people, [a, b], id="h1"),
+        dibao(people, a, id="l1"),
+        household(people, [a, c], id="h2", day="2026-04-01", time="2026-04-01T09:00:00+08:00"),
     ]
 
 
-@pytest.mark.parametrize("which", range(7))
-async def test_a_household_has_one_result_in_every_order_of_arrival(which, push, people, heads, database, admin):
-    orders = list(itertools.permutations(range(len(stories(people, 0)[which]))))
-    sent = [renamed(stories(people, n)[which], n) for n in range(len(orders))]
+def the_status_is_corrected_then_ended(people, a, b, c):
+    may = {"valid_to": "2026-05-01", "time": "2026-05-01T09:00:00+08:00"}
+    return [
+        household(people, [a, b, c], id="h1"),
+        dibao(people, a, id="l1"),
+        dibao(people, a, id="l2", action="corrected", previous="l1", day="2026-02-15", **LATER),
+        people.event("low_income", a, id="l3", action="ended", previous="l1", valid_from=None, **may),
+    ]
+
+
+def the_status_is_moved_to_the_right_household(people, a, b, c):
+    return [
+        household(people, [a, b], id="h1"),
+        household(people, [c, b], id="h2", no="H-2"),
+        dibao(people, a, id="l1"),
+        dibao(people, a, id="l2", no="H-2", action="corrected", previous="l1", **LATER),
+    ]
+
+
+def the_list_is_corrected_then_annulled(people, a, b, c):
+    june = {"time": "2026-06-01T09:00:00+08:00"}
+    return [
+        household(people, [a, b], id="h1"),
+        household(people, [a, c], id="h2", action="corrected", previous="h1", **LATER),
+        dibao(people, a, id="l1"),
+        people.event("household", a, id="h3", action="annulled", previous="h2", valid_from=None, **june),
+    ]
+
+
+def the_household_number_is_corrected_and_the_status_had_none_at_first(people, a, b, c):
+    return [
+        household(people, [a, b, c], id="h1"),
+        household(people, [a, b, c], id="h2", no="H-2", action="corrected", previous="h1", **LATER),
+        people.event("low_income", a, {"category": "dibao"}, id="l1", time="2026-02-01T09:00:00+08:00"),
+        dibao(people, a, id="l2", no="H-2", action="corrected", previous="l1", **LATER),
+    ]
+
+
+def the_list_is_corrected_twice_at_one_instant(people, a, b, c):
+    """The sources' own ids decide."""
+    return [
+        household(people, [a, b], id="h1"),
+        household(people, [a, b], id="h2", action="corrected", previous="h1", day="2026-03-01", **LATER),
+        household(people, [a], id="h0", action="corrected", previous="h1", **LATER),
+        dibao(people, a, id="l1"),
+    ]
+
+
+def the_status_is_corrected_twice_at_one_instant(people, a, b, c):
+    return [
+        household(people, [a, b, c], id="h1"),
+        dibao(people, a, id="l1"),
+        dibao(people, a, id="l3", action="corrected", previous="l1", day="2026-03-01", **LATER),
+        dibao(people, a, id="l2", action="corrected", previous="l1", day="2026-04-01", **LATER),
+    ]
+
+
+STORIES = (
+    a_member_leaves_and_another_joins,
+    the_status_is_corrected_then_ended,
+    the_status_is_moved_to_the_right_household,
+    the_list_is_corrected_then_annulled,
+    the_household_number_is_corrected_and_the_status_had_none_at_first,
+    the_list_is_corrected_twice_at_one_instant,
+    the_status_is_corrected_twice_at_one_instant,
+)
+
+
+def events_of(story, people, n):
+    """The events of a story in the order of sending, about the n-th household."""
+    return story(people, *(people.number(10 * n + m) for m in range(3)))
+
+
+@pytest.mark.parametrize("story", STORIES)
+async def test_a_household_has_one_result_in_every_order_of_arrival(story, push, people, heads, database, admin):
+    orders = list(itertools.permutations(range(len(events_of(story, people, 0)))))
+    sent = [renamed(events_of(story, people, n), n) for n in range(len(orders))]
     for step in range(len(orders[0])):
         await push(*(sent[n][order[step]] for n, order in enumerate(orders)))
     numbers = [[people.number(10 * n + m) for m in range(3)] for n in range(len(orders))]
@@ -176,7 +188,7 @@ async def test_a_household_has_one_result_in_every_order_of_arrival(which, push,
 
 async def test_concurrent_writers_give_households_the_same_result_as_one_writer(push, people, heads, database, admin):
     rng = random.Random(7)
-    sent = [renamed(stories(people, n)[n % 7], n) for n in range(14)]
+    sent = [renamed(events_of(STORIES[n % 7], people, n), n) for n in range(14)]
     events = [event for story in sent for event in story]
     rng.shuffle(events)
 
@@ -187,7 +199,7 @@ async def test_concurrent_writers_give_households_the_same_result_as_one_writer(
 
     await asyncio.gather(*(write(events[at::4]) for at in range(4)))
     assert await database.pool.fetchval("SELECT count(*) FROM quarantine WHERE state = 'open'") == 0
-    again = [renamed(stories(people, 20 + n)[n % 7], 20 + n) for n in range(14)]
+    again = [renamed(events_of(STORIES[n % 7], people, 20 + n), 20 + n) for n in range(14)]
     await push(*sorted((e for story in again for e in story), key=lambda e: e["time"]))
     for n in range(14):
         pairs = [(people.number(10 * n + m), people.number(10 * (20 + n) + m)) for m in range(3)]

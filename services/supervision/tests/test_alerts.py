@@ -163,20 +163,24 @@ async def test_alerts_are_listed_newest_first_in_pages_and_overdue_ones_are_mark
     assert (await api(division="140700").get("/v1/alerts/open")).json()["open"] == 0
 
 
-@pytest.mark.parametrize("together", [False, True])
-async def test_a_recovery_whose_amount_changes_stays_a_case(
-    deliver: Any, make: Any, api: Any, driver: Driver, *, together: bool
-) -> None:
-    person, recovery = make.id(), make.id()
-    opened = RecoveryOpened(
+def recovery_opened(person: str, recovery: str, reason: str) -> RecoveryOpened:
+    return RecoveryOpened(
         person_id=person,
         recovery_id=recovery,
         item="longevity_allowance",
         jurisdiction="530302",
         service_month="2026-10",
         amount_fen=5000,
-        reason="not_entitled",
+        reason=reason,
     )
+
+
+@pytest.mark.parametrize("together", [False, True])
+async def test_a_recovery_whose_amount_changes_stays_a_case(
+    deliver: Any, make: Any, api: Any, driver: Driver, *, together: bool
+) -> None:
+    person, recovery = make.id(), make.id()
+    opened = recovery_opened(person, recovery, "not_entitled")
     closed = RecoveryClosed(person_id=person, recovery_id=recovery, amount_fen=5000, outcome="withdrawn")
     await deliver(opened)
     if together:
@@ -193,15 +197,7 @@ async def test_a_recovery_that_opens_again_after_its_case_was_closed_is_a_case_a
     deliver: Any, make: Any, api: Any, driver: Driver, database: Database
 ) -> None:
     person, recovery = make.id(), make.id()
-    opened = RecoveryOpened(
-        person_id=person,
-        recovery_id=recovery,
-        item="longevity_allowance",
-        jurisdiction="530302",
-        service_month="2026-10",
-        amount_fen=5000,
-        reason="died",
-    )
+    opened = recovery_opened(person, recovery, "died")
     await deliver(opened)
     (raised,) = await driver.emitted(AlertRaised)
     officer, url = api(division="530302"), f"/v1/alerts/{raised.alert_id}"
@@ -217,15 +213,7 @@ async def test_a_recovery_that_opens_again_after_its_case_was_closed_is_a_case_a
 
 async def test_a_recovery_is_a_case_until_it_is_closed(deliver: Any, make: Any, driver: Driver) -> None:
     person, recovery = make.id(), make.id()
-    opened = RecoveryOpened(
-        person_id=person,
-        recovery_id=recovery,
-        item="longevity_allowance",
-        jurisdiction="530302",
-        service_month="2026-10",
-        amount_fen=5000,
-        reason="died",
-    )
+    opened = recovery_opened(person, recovery, "died")
     await deliver(opened, opened)
     await deliver(RecoveryClosed(person_id=person, recovery_id=recovery, amount_fen=5000, outcome="collected"))
     raised, closed = await driver.emitted()
