@@ -1,10 +1,12 @@
 """Whether a log continues where its reader stood, and what it means to read on elsewhere."""
 
+from typing import Literal
+
 import pytest
-from aiokafka import TopicPartition
+from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from common.message import Record
 from shell.kafka.dispatch import Handlers
-from shell.kafka.positions import Log, Stored, decide_refilled, decide_stop
+from shell.kafka.positions import Fenced, Log, Positions, Stored, decide_refilled, decide_stop
 from shell.kafka.resumption import Place, Range, decide_resume, load_stored, save_resume
 from shell.kafka.retention import Place as Unread
 from shell.kafka.retention import Used, worst_by_topic
@@ -132,6 +134,33 @@ async def test_the_fence_keeps_the_timestamp_of_the_record_handled_last(database
     await driver.deliver_records([Record("probe", 0, n, None, b"{}", (), 1_000 + n) for n in range(3)])
     row = await database.pool.fetchrow("SELECT next_offset, record_ms FROM consumer_offsets")
     assert tuple(row) == (3, 1_002)
+
+
+@pytest.mark.parametrize("to", ["beginning", 300])
+async def test_records_picked_before_a_resume_are_not_accepted_after_it(
+    database: Database, to: Literal["beginning"] | int
+) -> None:
+    """The partition is taken over between the fetch and the transaction, for example by a rebalance."""
+    place, tp = Place("probe", "dispatch.visit", 0), TopicPartition("dispatch.visit", 0)
+    await database.pool.execute(
+        "INSERT INTO consumer_offsets (consumer, topic, part, next_offset, epoch) VALUES ('probe', $1, 0, 100, 7)",
+        tp.topic,
+    )
+    positions = Positions("probe", database)
+    await positions.take_over(None, [tp])
+    fetched = [ConsumerRecord(tp.topic, 0, n, 1_000 + n, 0, None, b"{}", None, 0, 2, ()) for n in range(100, 120)]
+    client = AIOKafkaConsumer()
+    records = await positions.unsettled(client, {tp: fetched})
+    await client.stop()
+    async with database.transaction() as tx:
+        row = await load_stored(tx.sql, place)
+        assert row is not None
+        assert await save_resume(tx, decide_resume(place, row, Log(0, 400), to, compacted=False), "an operator")
+    await positions.take_over(None, [tp])
+    with pytest.raises(Fenced):
+        async with database.transaction() as tx:
+            await positions.fence(tx, records)
+    assert positions.next_offsets([tp]) == {tp: 0 if to == "beginning" else to}
 
 
 def test_unread_records_begin_at_the_next_offset_or_where_the_log_begins() -> None:

@@ -10,6 +10,7 @@ from zlib import crc32
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient
 
+from shell.kafka import lenient_records
 from shell.kafka.liveness import Client, ended_tasks, take_apart
 from shell.settings import Settings
 
@@ -21,6 +22,7 @@ REQUEST_SECONDS_MAX: Final = 10.0
 STUCK_AFTER_SECONDS: Final = 60.0
 # A producer keeps unsent records for this time. So it sends none of them after its successor has begun.
 STOP_SECONDS_MAX: Final = REQUEST_SECONDS_MAX
+lenient_records.install()
 
 
 async def answer_of(wanted: Coroutine[Any, Any, T], seconds: float | None = None) -> T:

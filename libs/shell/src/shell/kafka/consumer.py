@@ -138,6 +138,7 @@ class Consumer:
 
     async def _fetch(self, client: AIOKafkaConsumer) -> list[Record] | None:
         """Fetch and return the records to settle next. None: the client had lost a position and has a new one."""
+        await self.positions.resume_released(client)
         try:
             fetched = await kafka.answer_of(
                 client.getmany(timeout_ms=self.settings.poll_ms, max_records=self._records_max)
@@ -147,9 +148,7 @@ class Consumer:
             return None
         require_running(client)
         self.assigned = bool(client.assignment())
-        records = await self.positions.unsettled(client, fetched)
-        await self.positions.resume_released(client)
-        return records
+        return await self.positions.unsettled(client, fetched)
 
     async def _settle_or_take_over(self, client: AIOKafkaConsumer, records: Sequence[Record]) -> bool:
         """Settle the records, and return whether they are settled. If not, the partitions are taken over again, and the

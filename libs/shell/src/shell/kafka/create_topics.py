@@ -32,6 +32,8 @@ def _configs(topic: Topic) -> dict[str, str]:
     else:
         # Retention counts from the arrival. By a sender's own time, a record could be deleted unread.
         configs["message.timestamp.type"] = "LogAppendTime"
+        # The broker stores records uncompressed, so that `max.message.bytes` limits what a reader unpacks.
+        configs["compression.type"] = "uncompressed"
     return configs
 
 

@@ -100,6 +100,7 @@ class Positions:
         self.stopped: dict[TopicPartition, Stop] = {}
         self._expected: dict[TopicPartition, int | None] = {}
         self._epochs: dict[TopicPartition, int] = {}
+        self._picked: dict[TopicPartition, int] = {}  # the epoch when the records of a batch were picked
         self._anchors: dict[TopicPartition, tuple[int, int]] = {}  # last handled record: offset, timestamp
         self._taking = asyncio.Lock()  # the rebalance and the batch loop are different tasks
         self._shown: set[str] = set()  # topics with a metric of stopped partitions
@@ -205,13 +206,13 @@ class Positions:
         self, client: AIOKafkaConsumer, fetched: Mapping[TopicPartition, Sequence[Any]]
     ) -> list[Record]:
         """Return the records to handle next, without handled records that the client returns again after a seek. The
-        first fetch of a partition also shows whether its log was replaced; then the partition is stopped."""
+        first fetch of a partition also shows whether its log was replaced; then the partition is stopped. After a
+        take-over the fence rejects these records, because an operator may have moved the position."""
         found: list[Record] = []
         for tp, records in fetched.items():
-            if tp in self._anchors and await self._is_refilled(client, tp, records):
+            if (tp in self._anchors and await self._is_refilled(client, tp, records)) or tp in self.stopped:
                 continue
-            if tp in self.stopped:
-                continue
+            self._picked[tp] = self._epochs.get(tp, -1)
             expected = self._expected.get(tp) or 0
             found += [
                 Record(tp.topic, tp.partition, r.offset, r.key, r.value, filled(r.headers), r.timestamp)
@@ -240,8 +241,7 @@ class Positions:
         self._looked_at = monotonic()
         assigned = client.assignment()
         self.disown([tp for tp in self.stopped if tp not in assigned])
-        resumed = await self._load_resumed() | await self._load_released()
-        await self.take_over(client, resumed & assigned)
+        await self.take_over(client, (await self._load_resumed() | await self._load_released()) & assigned)
         self._set_metrics()
 
     async def _load_resumed(self) -> set[TopicPartition]:
@@ -281,7 +281,7 @@ class Positions:
             [last[place].offset + 1 for place in ordered],
             [last[place].timestamp_ms for place in ordered],
             [self._expected.get(tp) for tp in places],
-            [self._epochs.get(tp, -1) for tp in places],
+            [self._picked.get(tp, self._epochs.get(tp, -1)) for tp in places],
         )
         if len(moved) != len(ordered):
             raise Fenced
