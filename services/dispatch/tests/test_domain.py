@@ -421,6 +421,21 @@ def test_every_whole_calendar_month_of_an_entitlement_has_a_window_of_its_own(ca
     assert all(a.window_to <= b.window_from for a, b in pairwise(windows))
 
 
+def test_a_long_visit_under_another_number_replaces_one_week_and_moves_the_windows_once() -> None:
+    today = date(2026, 11, 22)
+    care = VisitFacts((Stretch("e", today, None, TOWN, "A", 7),), aliases=("other",))
+    life = Life(care)
+    life.on(today)
+    made = datetime(2026, 11, 22, 3, tzinfo=UTC)
+    visit = a_task(
+        person_id="other", reason="reverify", state="completed", window_to=date(2026, 12, 22), checked_in_at=made
+    )
+    moved = decide_plan(life.plan, list(life.tasks.values()), today, RULES, [visit])
+    opened = [change.task for change in moved.changes if change.created]
+    assert [task.window_from for task in opened] == [date(2026, 11, 29)]
+    assert decide_plan(moved.plan, opened, today, RULES, [visit]).changes == ()
+
+
 def test_the_nearest_area_wins_over_a_lighter_load() -> None:
     pool = ProviderPool([provider(PROVIDERS[0], COUNTY), provider(PROVIDERS[1], TOWN, open_tasks=50)])
     assert pool.choose(TOWN, "visiting_care", ()) == PROVIDERS[1]

@@ -140,6 +140,25 @@ async def test_another_tier_changes_the_windows_after_a_visit_already_made(
     assert await check(database, story.TODAY) == []
 
 
+async def test_a_visit_of_a_monthly_tier_does_not_replace_the_weekly_visits_of_a_new_tier(
+    driver, database, tasks, add_provider, client, auth, today, story
+):
+    await add_provider(story.A, story.COUNTY)
+    await driver.deliver(story.visiting(tier="C", interval_days=31))
+    today(date(2026, 12, 1))
+    while await open_due_windows(database) + await watch_tasks(database):
+        pass
+    [month] = [t for t in await tasks() if t["reason"] == "plan" and t["window_from"] == date(2026, 12, 1)]
+    for step in ("accept", "check-in", "check-out"):
+        answer = await client.post(f"/v1/tasks/{month['task_id']}/{step}", headers=auth("provider", provider=story.A))
+        assert answer.status_code == 200
+    today(date(2026, 12, 3))
+    await driver.deliver(story.visiting(version=2, tier="A", interval_days=7))
+    open_ = [t["window_from"] for t in await tasks() if t["reason"] == "plan" and t["state"] in ("planned", "offered")]
+    assert min(open_) == date(2026, 12, 8)
+    assert await check(database, date(2026, 12, 3)) == []
+
+
 async def test_an_entitlement_that_ends_cancels_the_visits_after_its_end(driver, database, tasks, today, story):
     await driver.deliver(story.visiting())
     await driver.deliver(story.visiting(version=2, to=date(2026, 11, 25)))

@@ -150,6 +150,25 @@ async def test_a_visit_made_is_not_asked_again_after_a_stay_in_hospital_nor_a_su
     assert [t["state"] for t in await reverified(tasks)] == ["completed"]
 
 
+async def test_a_verification_made_before_a_move_does_not_replace_the_visits_of_its_month(
+    driver, database, tasks, add_provider, client, auth, today, story
+):
+    await add_provider(story.A, story.COUNTY)
+    await add_provider(story.B, story.OTHER_COUNTY)
+    await driver.deliver(living_alone(story))
+    today(OLD)
+    await until_quiet(database)
+    [task] = await reverified(tasks)
+    for step in ("accept", "check-in", "check-out"):
+        url = f"/v1/tasks/{task['task_id']}/{step}"
+        assert (await client.post(url, headers=auth("provider", provider=story.A))).status_code == 200
+    today(OLD + timedelta(days=1))
+    await driver.deliver(living_alone(story, 2, division="530303002"))
+    at_the_new_place = [t for t in await tasks() if t["division"] == "530303002" and t["reason"] == "plan"]
+    assert min(t["window_from"] for t in at_the_new_place) == OLD + timedelta(days=7)
+    assert await check(database, OLD + timedelta(days=1)) == []
+
+
 async def test_after_a_move_the_provider_of_the_new_place_verifies_the_tags(
     driver, database, tasks, add_provider, today, story
 ):

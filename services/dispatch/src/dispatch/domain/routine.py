@@ -9,6 +9,7 @@ from datetime import date, timedelta
 from typing import Final, Literal
 
 import msgspec
+from common.calendar import civil_date
 from rules.scales.visits import Run, VisitRules, Window, first_window, next_window
 
 from dispatch.domain.plan import (
@@ -34,42 +35,53 @@ def plan_routine(
 ) -> PlanDecision:
     """Start, continue or restart the windows. `run`: the visiting care of today.
 
-    A visit under another identity of the human, completed or in progress, takes the place of a routine visit in its
-    window.
+    A visit under another identity of the human, completed or in progress, takes the place of a routine visit in the
+    window that it covers.
     """
     open_ = [task for task in tasks if task.state in OPEN]
-    visited = _visited(alias_tasks, today)
+    elsewhere = _covered(alias_tasks, run, today, rules)
     if plan.state != "active":
-        return _start(plan, open_, run, today, rules, visited)
-    if _any_overlap(_unbegun_routine(open_), visited):
-        return _restart(plan, [*tasks, *visited], run, today, rules)
-    if run.first.care == (plan.division, plan.tier, plan.interval_days):
+        return _start(plan, open_, run, today, rules, elsewhere)
+    unchanged = run.first.care == (plan.division, plan.tier, plan.interval_days)
+    if unchanged and not _any_overlap(_unbegun_routine(open_), elsewhere):
         return _continue(plan, open_, run, today, rules)
-    return _restart(plan, tasks, run, today, rules)
+    return _restart(plan, open_, run, today, rules, [*_covered(tasks, run, today, rules), *elsewhere])
 
 
-def _visited(tasks: Sequence[Task], today: date) -> list[Task]:
-    """The visits that were made or are in progress, in windows that have begun."""
-    return [t for t in tasks if t.state in ("completed", "in_progress") and t.window_from <= today]
+def _covered(tasks: Sequence[Task], run: Run, today: date, rules: VisitRules) -> list[Window]:
+    """Return the windows covered by visits that were made or are in progress, without windows that have not begun."""
+    days = run.first.interval_days or rules.interval_days_default
+    visits = [t for t in tasks if t.state in ("completed", "in_progress") and t.window_from <= today]
+    return [Window(visit.window_from, _covered_until(visit, days)) for visit in visits]
 
 
-def _latest(tasks: Sequence[Task]) -> Task | None:
-    return max(tasks, key=lambda task: task.window_to, default=None)
+def _covered_until(visit: Task, days: int) -> date:
+    """Return the end of the window that a visit covers: `days` (one interval) after it, at most the end of its own.
+
+    A visit with a month's window must not replace the weekly visits of that month.
+    """
+    made_on = visit.window_from if visit.checked_in_at is None else civil_date(visit.checked_in_at)
+    return min(visit.window_to, made_on + timedelta(days=days))
+
+
+def _latest(windows: Sequence[Window]) -> Window | None:
+    return max(windows, key=lambda window: window.to, default=None)
 
 
 def _unbegun_routine(open_: Sequence[Task]) -> list[Task]:
     return [task for task in open_ if task.reason in ROUTINE and task.state != "in_progress"]
 
 
-def _any_overlap(some: Sequence[Task], others: Sequence[Task]) -> bool:
-    return any(a.window_from < b.window_to and b.window_from < a.window_to for a in some for b in others)
+def _any_overlap(tasks: Sequence[Task], windows: Sequence[Window]) -> bool:
+    return any(t.window_from < w.to and w.from_ < t.window_to for t in tasks for w in windows)
 
 
 def _start(
-    plan: Plan, open_: Sequence[Task], run: Run, today: date, rules: VisitRules, visited: Sequence[Task]
+    plan: Plan, open_: Sequence[Task], run: Run, today: date, rules: VisitRules, elsewhere: Sequence[Window]
 ) -> PlanDecision:
-    """Activate the plan, open its first windows and cancel its former tasks. `visited`: visits under other ids."""
-    last = _latest(visited)
+    """Activate the plan, open its first windows and cancel its former tasks. `elsewhere`: windows covered by visits
+    under other identities."""
+    last = _latest(elsewhere)
     reason: FirstReason | None = None if last else "first"
     if _is_discharged(plan, today):
         reason = "discharge"
@@ -79,7 +91,7 @@ def _start(
     return opened._replace(changes=(*resolved, *superseded, *opened.changes))
 
 
-def _started(plan: Plan, run: Run, today: date, last: Task | None) -> Plan:
+def _started(plan: Plan, run: Run, today: date, last: Window | None) -> Plan:
     """Return the plan as active. Its windows begin today, on the expected first day of the care, or after `last`."""
     expected = plan.state == "waiting" and plan.act_on == run.from_
     start = run.from_ if expected else today
@@ -90,8 +102,8 @@ def _started(plan: Plan, run: Run, today: date, last: Task | None) -> Plan:
         epoch=plan.epoch + 1,
         started_on=start,
         suspected_on=None,
-        last_from=last.window_from if last else None,
-        opened_until=max(start, last.window_to) if last else start,
+        last_from=last.from_ if last else None,
+        opened_until=max(start, last.to) if last else start,
     )
 
 
@@ -141,18 +153,20 @@ def _with_corrected_entitlement(open_: Sequence[Task], run: Run) -> Iterator[Cha
             yield Change(msgspec.structs.replace(task, entitlement_id=entitlement_id))
 
 
-def _restart(plan: Plan, tasks: Sequence[Task], run: Run, today: date, rules: VisitRules) -> PlanDecision:
+def _restart(
+    plan: Plan, open_: Sequence[Task], run: Run, today: date, rules: VisitRules, covered: Sequence[Window]
+) -> PlanDecision:
     """Cancel visits and open the windows again, because the care changed or another identity was visited.
 
-    The windows begin after the last visit that was made or is in progress.
+    The windows begin after the last window that a visit covers (`covered`).
     """
-    ended = _cancel_for_restart(plan, [task for task in tasks if task.state in OPEN], run)
-    last = _latest(_visited(tasks, today))
+    ended = _cancel_for_restart(plan, open_, run)
+    last = _latest(covered)
     restarted = updated(
         with_care(forget_cancelled(plan, ended), run, today),
         epoch=plan.epoch + 1,
-        last_from=last.window_from if last else None,
-        opened_until=max(today, last.window_to) if last else today,
+        last_from=last.from_ if last else None,
+        opened_until=max(today, last.to) if last else today,
     )
     first_cancelled = any(change.task.reason == "first" for change in ended)
     opened = _open_windows(restarted, run, today, rules, first="first" if first_cancelled else None)
