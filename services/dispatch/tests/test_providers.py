@@ -4,6 +4,7 @@ import json
 import pytest
 from common.errors import Unavailable
 from common.events import TaskOffered, TaskWithdrawn
+from dispatch import store
 from dispatch.feed import publish_backlog
 from dispatch.follow_feed import follow
 from dispatch.open_topics import keep_topics, open_topics
@@ -66,6 +67,22 @@ async def test_a_task_without_a_provider_is_listed_and_offered_when_one_appears(
         pass
     assert {t["provider"] for t in await tasks(person="p1")} == {story.A}
     assert {t["cause"] for t in await tasks(person="p2")} == {"no_provider"}
+
+
+async def test_a_provider_that_changes_during_the_comparison_with_unplaced_tasks_is_compared_again(
+    database, client, auth, story
+):
+    officer = auth("officer", division="530300")
+    await client.post("/v1/providers", json=body(story), headers=officer)
+    async with database.transaction() as tx:
+        compared = await store.load_next_rematch(tx)
+        wider = body(story, divisions=[story.COUNTY, story.OTHER_COUNTY])
+        assert (await client.post("/v1/providers", json=wider, headers=officer)).status_code == 200
+        await store.set_rematch(tx, story.A, compared.after, None)
+    async with database.transaction() as tx:
+        again = await store.load_next_rematch(tx)
+    assert again is not None
+    assert again.provider.divisions == (story.COUNTY, story.OTHER_COUNTY)
 
 
 async def test_offers_wait_until_the_topic_exists_and_keep_their_ids_and_order(

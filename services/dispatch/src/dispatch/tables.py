@@ -108,7 +108,8 @@ class ProviderRow(SQLModel, table=True):
     """A registered provider. `topic_state`: none (no Kafka), pending (topics or backlog are not ready), ready.
 
     `feed_seq`: number of the last message. `open_tasks`: number of offered, accepted and begun tasks. `rematch_after`:
-    the last unplaced task that was compared with a new or changed provider, None if all were.
+    the last unplaced task that was compared with a new or changed provider, at first an id below every task id; None if
+    all were.
     """
 
     __tablename__ = "providers"

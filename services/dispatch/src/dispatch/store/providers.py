@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from datetime import datetime
 from typing import Any, Final, NamedTuple
+from uuid import UUID, uuid4
 
 import asyncpg
 from common.codes import divisions
@@ -13,7 +14,7 @@ from shell.store.reads import Select, select
 from shell.store.transaction import Tx
 
 from dispatch.domain.providers import Provider
-from dispatch.store.tasks import NO_ID, insert_areas
+from dispatch.store.tasks import insert_areas
 from dispatch.tables import ProviderAreaRow, ProviderRow
 
 _DIVISIONS: Final = "(SELECT string_agg(division, ',' ORDER BY division) FROM provider_areas a WHERE a.uscc = p.uscc)"
@@ -43,7 +44,8 @@ class NewEntry(NamedTuple):
 
 
 class Rematch(NamedTuple):
-    """A provider that is new or has changed. `after`: the last unplaced task that was already compared with it."""
+    """A provider that is new or has changed. `after`: the last unplaced task that was already compared with it, at
+    first an id below every task id."""
 
     provider: Provider
     after: str
@@ -95,11 +97,16 @@ async def upsert_provider(tx: Tx, entry: NewEntry, now: datetime) -> ProviderEnt
         ",".join(entry.items),
         entry.capacity_per_day,
         entry.subscription,
-        NO_ID,
+        _new_start(),
         now,
     )
     await _replace_areas(tx, entry.uscc, entry.divisions)
     return await load_provider(tx, entry.uscc)
+
+
+def _new_start() -> str:
+    """Return an id below every task id, another one for each change, so that `set_rematch` notices the change."""
+    return str(UUID(int=uuid4().int >> 64))
 
 
 async def _replace_areas(tx: Tx, uscc: str, served: list[str]) -> None:
