@@ -56,7 +56,7 @@ async def _ticks(reader: Reader, token: str) -> AsyncGenerator[bytes]:
 
 
 def tick(reader: Reader, caller: Caller, steps: list[Step]) -> dict[str, object]:
-    """Return one message: the business time, the stations, the latest deaths, and the given steps, oldest first."""
+    """Return one message: the business time, the stations, the latest deaths, and `steps`."""
     stops = reader.chain.stops(caller.may_see)
     return {
         "now": clock.now(),

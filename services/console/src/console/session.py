@@ -69,8 +69,8 @@ def area_name(caller: Caller) -> str:
 
 
 def signed_in_page(request: Request, template: str) -> Response:
-    """Return the page with the caller's area and role. Without a valid token, or with a role
-    that has no console, the caller is sent to the sign-in page."""
+    """Return the page with the caller's area and role. A caller whom `caller_of` refuses, or without a token, is sent
+    to the sign-in page."""
     try:
         caller = viewer(request)
     except (Unauthenticated, NotAllowed):

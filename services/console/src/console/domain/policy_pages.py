@@ -96,8 +96,8 @@ def _narrowing_out(one: Mapping[str, Any], status: str, titles: ItemTitles) -> d
 def shown_simulation(review: Mapping[str, Any], simulations: Sequence[Mapping[str, Any]]) -> str | None:
     """Return the id of the simulation on the page; None without any.
 
-    It is a sound one, on which a signature counts. Else it is the last signed one after the publication, else the
-    newest.
+    It is a sound one: a signature on it is valid. Else it is the last signed one of a published or halted list, else
+    the newest that is no replay. `simulations`: the newest first.
     """
     one = review["policy"]
     signed = [approval["simulation_id"] for approval in one["approvals"]] if one["state"] not in UNDECIDED else []
