@@ -38,7 +38,8 @@ async def submit_batch(batch_id: Uuid, db: Db, caller: Officer) -> BatchOut:
 @router.post("/v1/batches/{batch_id}/approve", summary="Order the payments of a batch")
 async def approve_batch(batch_id: Uuid, db: Db, caller: Approver) -> BatchOut:
     """Only a person other than its maker may approve a batch. Every line is compared with the present dues. A line that
-    is no longer owed (a death, a hold, a lower amount) is taken out with its reason; a later batch can pay it.
+    is not due in full any more (a death, a hold, a lower amount) is taken out with its reason. A later batch pays the
+    amount that is then due.
     """
     async with db.transaction() as tx:
         batch = await _lock_for_checker(tx, batch_id, caller)

@@ -1,8 +1,8 @@
 """Store and load the first service month of this ledger by area. An earlier system paid the months before it.
 
-`SHOUWANG_PAY_FROM_MONTH` gives the months: `2026-06`, or with separate areas `2026-06,530302=2026-01`. Without it the
-month of the first start counts. The first start stores the months, and they never change: otherwise dues would appear
-or vanish. Name a later area in the variable before its first people arrive.
+`SHOUWANG_PAY_FROM_MONTH` gives the months: `2026-06`, or with separate areas `2026-06,530302=2026-01`. Without it,
+this ledger begins with the month of the first start. The first start stores the months, and they never change:
+otherwise dues would appear or vanish. Name a later area in the variable before its first people arrive.
 """
 
 import logging

@@ -30,8 +30,8 @@ async def make_batch(
     caller: Officer,
     creation: CreatesByKey,
 ) -> BatchOut:
-    """One line per person, item and service month that is owed, not fully paid and in no open batch. A line is
-    `reissue` if the bank returned the last payment, `pay` if it is the first payment of the month itself, else
+    """One line per person, item and service month that is due (not held), not fully paid and in no open batch. A line
+    is `reissue` if the bank returned the last payment, `pay` if it is the first payment of the month itself, else
     `back_pay`. At most 20,000 lines; the next batch takes the rest. `409 nothing_to_pay` if there is no line, `409
     month_ahead` for a month after the next one. The same `Idempotency-Key` gives the same batch.
     """

@@ -102,9 +102,9 @@ async def recalculate(
 ) -> None:
     """Recalculate the dues of changed accounts and of all connected identities; write and emit the difference.
 
-    `changed`: locked accounts with their new values. `causes`: by person the decision that changed the account. A
-    person without a cause is recalculated because time passed or another identity changed. `related`: other persons
-    with changed identities.
+    `changed`: accounts with their new values; stored ones are locked. `causes`: by person the decision that changed the
+    account. A person without a cause is recalculated because time passed or another identity changed. `related`: other
+    persons with changed identities.
     """
     affected = {account.person_id: account for account in changed}
     identities = await _load_identities(tx, affected, set(related))

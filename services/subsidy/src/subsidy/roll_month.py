@@ -24,8 +24,8 @@ PEOPLE_MAX: Final = 1_000
 
 
 async def roll_month(database: Database) -> int:
-    """Job: add the new dues of at most PEOPLE_MAX people. Returns their number. It also adds months that were missed
-    during an outage.
+    """Job: add the new dues of at most PEOPLE_MAX people. Returns the number of people who are done. It also adds
+    months that were missed during an outage.
 
     An account whose dues cannot be computed is logged and left out; every later step tries it again.
     """

@@ -18,7 +18,8 @@ Reader = Annotated[Caller, Depends(require("officer", "approver", "auditor"))]
 
 
 def areas_to_list(caller: Caller, jurisdiction: str | None) -> list[str] | None:
-    """The areas of a list: `jurisdiction` if given, otherwise all in the caller's scope (None: everywhere).
+    """Return the areas of a list: `jurisdiction` alone, without the areas below it. If it is None, all areas in the
+    caller's scope; the result None means every area.
 
     Raises NotAllowed for an area outside the scope.
     """

@@ -35,8 +35,8 @@ class _Result(NamedTuple):
 @limits_body(BODY_BYTES_MAX)
 async def take_bank_return(bank_return: BankReturnIn, db: Db, caller: Officer) -> BankReturnOut:
     """A settled line is posted. If less is owed by then, the overpaid amount becomes a recovery. A returned line is
-    posted and given back; the next batch takes what is still owed as `reissue`. Of two results for one line the last
-    one counts.
+    posted, and a second entry books its return. The next batch pays the amount that is still due as `reissue`. If one
+    call has two results for a line, the last one is used. A line returned by an earlier call cannot become settled.
     `refused` lists the lines that cannot take their result; all others are done.
     """
     results = {result.line_id: result for result in bank_return.lines}
@@ -66,7 +66,7 @@ async def _apply(tx: Tx, results: Sequence[_Result], answer: BankReturnOut) -> N
 
 
 async def _load_settlement(tx: Tx, results: Sequence[_Result], answer: BankReturnOut) -> "_Settlement":
-    """Lock the positions of the lines, then load deaths and months: deaths count that are known under the locks."""
+    """Lock the positions of the lines, then load deaths and months, so that no death is recorded in between."""
     positions = await ledger.lock_keys(tx, [result.line.key for result in results])
     deaths = await accounts.load_deaths(tx, [result.line.person_id for result in results])
     months = await batches.load_months(tx, sorted({result.batch_id for result in results}))

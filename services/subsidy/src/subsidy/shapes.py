@@ -152,7 +152,8 @@ class RecoveryPageOut(BaseModel):
 
 
 class EntryOut(BaseModel):
-    """One entry: `amount_fen` from `credit_account` to `debit_account`, negative for a reversed due or write-off."""
+    """One entry from `credit_account` to `debit_account`. If it reverses a due or a write-off, the accounts are
+    exchanged, and `amount_fen` is also negative: book its absolute value."""
 
     entry_id: str
     person_id: str = Field(description="the identity under which it was posted")

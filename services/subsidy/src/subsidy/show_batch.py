@@ -69,9 +69,10 @@ async def show_batch(
 
 @router.get("/v1/batches/{batch_id}/bank-file", summary="The file for the bank", response_class=PlainTextResponse)
 async def bank_file(batch_id: Uuid, db: Db, caller: OfficerOrApprover) -> PlainTextResponse:
-    """CSV of an approved batch with one ordered payment per row. A bank return refers to `line_id`. The file contains
-    no names and no accounts. Ingestion reveals the account of a `person_id` (`POST /v1/vault/reveal`, purpose
-    `bank_file`, audited).
+    """CSV of an approved batch with one ordered payment per row. Lines that the bank has settled or returned stay in
+    the file, so each download is the same. Send it to the bank once; a second order could pay twice. A bank return
+    refers to `line_id`. The file contains no names and no accounts. Ingestion reveals the account of a `person_id`
+    (`POST /v1/vault/reveal`, purpose `bank_file`, audited).
     """
     rows: list[str] = ["line_id,person_id,item,jurisdiction,service_month,kind,amount_fen,amount_yuan"]
     async with db.reading() as connection:

@@ -61,8 +61,8 @@ class AliasRow(SQLModel, table=True):
 class DueRow(SQLModel, table=True):
     """The amounts under one key (person, item, area, service month): owed, paid, in an open batch, to be recovered.
 
-    The amounts beside `amount_fen` are sums of entries, kept here so that paying is one comparison. `verify` adds the
-    entries up again. `sequence` counts the entries of the key.
+    `amount_fen` is the present due. The other amounts are sums of entries, stored so that paying is one comparison.
+    `verify` adds the entries up again. `sequence` is the number of the key's last entry.
     """
 
     __tablename__ = "dues"

@@ -33,7 +33,8 @@ async def check(database: Database, today: date) -> list[str]:
 
 
 async def _wrong_dues(connection: asyncpg.Connection) -> AsyncIterator[str]:
-    """Recalculate the dues of every person from the stored entitlements. Yields a sentence per difference."""
+    """Recalculate the dues of every person from the stored entitlements. Yields a sentence per person with a
+    difference."""
     rules = await stored_rules(connection)
     after = None
     while page := await audit.load_accounts(connection, after, PAGE):

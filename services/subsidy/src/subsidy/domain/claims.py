@@ -20,7 +20,7 @@ def persons_in(claims: Iterable[Claim]) -> set[str]:
 
 
 def settle_claims(claims: Iterable[Claim], merged_into: Mapping[str, str | None]) -> dict[str, str | None]:
-    """Return by alias the survivor with which the alias is counted.
+    """Return the survivor of each alias, by alias. Payments under the alias are payments to the survivor.
 
     None: every claimant is itself claimed, because not all decisions have arrived. The alias then stays unchanged.
     `merged_into`: by alias the survivor that its own decision names. It decides between two claimants; if it names

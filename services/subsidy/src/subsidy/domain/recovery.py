@@ -33,7 +33,7 @@ def reconcile(position: Position, died_on: date | None, changes: Changes, *, twi
 
 
 def _reverse_write_off(position: Position, overpaid: int, changes: Changes) -> None:
-    """Reduce a write-off to `overpaid` fen, because the month is owed again and that money counts as payment."""
+    """Reduce a write-off to `overpaid` fen, because the month is owed again or the bank returned the payment."""
     restored = position.written_off_fen - overpaid
     changes.post(position, "write_off", PAYABLE, LOSS, restored)
     position.written_off_fen = overpaid
