@@ -25,7 +25,7 @@ async def lock_with_plans(tx: Tx, task_ids: Sequence[str]) -> tuple[dict[str, Ta
 
 
 def without_successor_after_end(change: Change, plans: Mapping[PlanKey, Plan]) -> Change:
-    """Return the change. Its successor (the task that repeats a visit) is removed if the plan has ended."""
+    """Return the change. Its successor (the task that repeats a visit) stays only if the plan is active or paused."""
     if change.successor is None:
         return change
     plan = plans.get((change.task.person_id, change.task.item))

@@ -53,7 +53,7 @@ async def _read(
 async def feed(uscc: Uscc, db: Db, caller: Subscriber, after: After = 0, limit: Limit = 100) -> FeedOut:
     """The messages to the provider in order, without gaps, kept for 30 days. Its Kafka topic has the same ids.
 
-    A page with a message about a task outside your area is refused.
+    `403` if the provider serves an area outside yours, or if the page has a message about a task outside it.
     """
     scope = scope_of(caller)
     async with db.reading() as connection:
@@ -75,7 +75,7 @@ async def stream(
     the end.
 
     The stream ends after ten minutes, when the token expires, when the process stops, and at a message outside your
-    area.
+    area. `403` if the provider serves an area outside yours.
     """
     scope = scope_of(caller)
     async with db.reading() as connection:

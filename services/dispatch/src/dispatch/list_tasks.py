@@ -30,7 +30,7 @@ async def list_tasks(
     state: State | None = None,
     item: ItemCode | None = None,
     division: Annotated[DivisionCode | None, Query(description="with everything below it")] = None,
-    due_before: Annotated[Day | None, Query(description="the window ends on or before this day")] = None,
+    due_before: Annotated[Day | None, Query(description="`window.to` is this day or earlier")] = None,
     limit: Limit = 100,
     after: UUID | None = None,
 ) -> TasksOut:

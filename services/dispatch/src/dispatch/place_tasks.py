@@ -35,7 +35,7 @@ async def list_unplaced(
 ) -> TasksOut:
     """Tasks that no provider has, although their day of offer has come, with the cause.
 
-    `no_provider`: none serves the item in the area. `all_declined`: each of these already had an offer.
+    `no_provider`: none serves the item in the area. `all_declined`: each provider that serves it already had an offer.
     `offers_exhausted`: the task had the maximum number of offers.
     """
     async with db.reading() as connection:

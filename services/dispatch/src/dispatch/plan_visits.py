@@ -56,7 +56,8 @@ def _former_aliases(known: Mapping[PlanKey, Plan], causes: Decisions, aliases: D
 
 
 async def _split_off(tx: Tx, former: Decisions) -> list[Plan]:
-    """Return the plans of former aliases without their survivor. The own decision may not change, and so never come."""
+    """Return the plans of former aliases without their survivor. An alias's own decision may be unchanged. Then it is
+    not handled again, and only this step continues the visits."""
     if not former:
         return []
     plans = (await store.lock_plans(tx, former)).values()

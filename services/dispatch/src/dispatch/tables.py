@@ -168,6 +168,7 @@ class FeedRow(SQLModel, table=True):
 
 class AnswerRow(SQLModel, table=True):
     """Every answer of a provider to a known task: applied, repeated or refused; and every applied decision of officers.
+    Not recorded: a visitor's answer to a task outside the visitor's area.
 
     `via`: http or kafka. `given_by`: credit code of the provider, or subject of the officer.
     """

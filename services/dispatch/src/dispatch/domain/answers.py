@@ -36,7 +36,7 @@ class Answer(NamedTuple):
 
 
 def decide_answer(task: Task, answer: Answer, now: datetime, rules: VisitRules) -> Change | Repeated | Refused:
-    """Return the effect of an answer. A repeated answer changes nothing and is not refused."""
+    """Return the effect of an answer. A repeated answer of the task's provider changes nothing and is not refused."""
     if task.provider != answer.provider:
         return _without_the_task(task, answer)
     if fault := _fault(answer, now):

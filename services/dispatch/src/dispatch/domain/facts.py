@@ -64,7 +64,7 @@ class VisitFacts(msgspec.Struct, frozen=True, array_like=True):
     that led to a visit. `check_division`: place of the check of a suspected death, None without a suspicion.
     `hinted_stays` and `hinted_incidents` come from sources that are not responsible for the person. They pause no
     visit, but a call may take the place of a visit. `survivor`: the surviving identity whose decision names this person
-    as an alias; None as soon as the person's own decision arrives or that decision is withdrawn.
+    as an alias; None after the person's own next decision, or after a survivor's decision without this alias.
     """
 
     stretches: tuple[Stretch, ...] = ()
@@ -215,9 +215,10 @@ def with_handled(facts: VisitFacts, marks: Sequence[str]) -> VisitFacts:
 
 
 def without_handled(facts: VisitFacts, reasons: Collection[str]) -> VisitFacts:
-    """Return the facts without the marks of cancelled visits with these reasons, so that they are planned again.
+    """Return the facts without all marks of visits with these reasons, so that such visits are planned again.
 
-    Marks of incidents and of discharges look alike, so they are removed together.
+    Marks of incidents and of discharges look alike, so both are removed for one of them. Visits that were made are then
+    planned again too.
     """
     others = bool(set(reasons) - {"reverify", "stay", "suspicion"})
     forgotten = {_REVERIFY: "reverify" in reasons, _STAY: "stay" in reasons}

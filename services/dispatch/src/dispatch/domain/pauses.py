@@ -128,10 +128,11 @@ def pause_for_suspicion(
     """Pause the plan for a suspected death: one check replaces all other visits, once per suspicion and place.
 
     The window is the civil day, also late in the evening. A missed check is repeated on the next day. No check follows
-    if one of today is in progress, or has seen or referred the person, also under another identity. A check before the
-    suspicion was cleared does not count. `run`: the
-    visiting care of today, None without an entitlement. `tasks`: open ones, and completed ones with a window that ends
-    after today. `alias_tasks`: such tasks of the human's other identities.
+    if one of today is in progress, or has seen or referred the person, also under another identity. After a cleared
+    suspicion, a new one needs a new check, except if the earlier check was made under another identity.
+
+    `run`: the visiting care of today, None without an entitlement. `tasks`: open ones, and completed ones with a window
+    that ends after today. `alias_tasks`: such tasks of the human's other identities.
     """
     facts = plan.facts
     place = facts.check_division or plan.division or (run.first.division if run else "")

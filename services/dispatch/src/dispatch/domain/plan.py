@@ -109,7 +109,7 @@ def cancel_unbegun(open_: Sequence[Task], reason: CancelReason) -> tuple[Change,
 
 
 def forget_cancelled(plan: Plan, changes: Sequence[Change]) -> Plan:
-    """Return the plan without the handled marks of its cancelled visits (`changes`)."""
+    """Return the plan without the marks of all visits with the reasons of its cancelled visits (`changes`)."""
     reasons = {change.task.reason for change in changes} - ROUTINE
     return updated(plan, facts=without_handled(plan.facts, reasons)) if reasons else plan
 

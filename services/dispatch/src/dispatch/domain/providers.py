@@ -17,8 +17,8 @@ from dispatch.domain.task import ASSIGNED, Change, State, left_planned, offered
 
 
 class Provider(msgspec.Struct, frozen=True, kw_only=True):
-    """A provider for the choice. `divisions`: areas served, with everything below them; a batch needs only those that
-    contain one of its tasks.
+    """A provider for the choice. `divisions`: areas served, with everything below them. If it was loaded for a batch,
+    only the areas that contain a task of the batch are present.
 
     `open_tasks`: the number of its offered, accepted and begun tasks.
     """

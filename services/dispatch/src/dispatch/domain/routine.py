@@ -108,7 +108,7 @@ def _started(plan: Plan, run: Run, today: date, last: Window | None) -> Plan:
 
 
 def _is_discharged(plan: Plan, today: date) -> bool:
-    """Whether a stay that paused the plan has ended. A stay that was annulled has no end and no discharge."""
+    """Whether the plan is paused by a stay, and some known stay has ended. An annulled stay is not among the facts."""
     ended = any(stay.to is not None and stay.to <= today for stay in plan.facts.stays)
     return ended and plan.state == "paused" and plan.cause == "in_hospital"
 
@@ -174,7 +174,7 @@ def _restart(
 
 
 def _cancel_for_restart(plan: Plan, open_: Sequence[Task], run: Run) -> tuple[Change, ...]:
-    """Cancel all visits that have not begun after a move; only the routine visits if the place is unchanged."""
+    """After a move, cancel all visits that have not begun. At the same place, cancel only the routine visits."""
     if run.first.division != plan.division:
         return cancel_unbegun(open_, "moved")
     return cancel_unbegun(having(open_, *ROUTINE), "superseded")

@@ -42,7 +42,8 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
     """A task to visit one person. The window is [`window_from`, `window_to`), civil days.
 
     `by`: `call` if a call may take the place of the visit. `cause`: the reason for the missing provider, or for the
-    end. `tried`: providers that received an offer since the last reassignment, which also keeps the provider before it.
+    end. `tried`: providers that received an offer since the last reassignment, and the provider from whom it took the
+    task.
     `act_at`: the instant of the next step of the job, None if closed.
     """
 

@@ -77,7 +77,7 @@ async def page_plans(connection: asyncpg.Connection, after: tuple[str, str], lim
 
 
 async def load_aliases(connection: asyncpg.Connection, person_id: str) -> list[str]:
-    """Return the ids of the human's other identities, sorted."""
+    """Return the ids that were merged into this person, sorted; empty for a person who is an alias or has no plan."""
     rows = await connection.fetch("SELECT part FROM plans WHERE person_id = $1", person_id)
     return sorted({alias for row in rows for alias in _facts.decode(row[0]).aliases})
 

@@ -26,7 +26,7 @@ class StoredTask(NamedTuple):
 class TaskFilter(NamedTuple):
     """The filter of a list of tasks. A field that is None does not apply. `division`: an area with all areas below it.
 
-    `due_before`: the window ends on or before this day.
+    `due_before`: `window_to`, the first day after the window, is this day or earlier.
     """
 
     person_ids: Sequence[str] | None = None
