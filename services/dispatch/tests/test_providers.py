@@ -4,13 +4,16 @@ import json
 import pytest
 from common.errors import Unavailable
 from common.events import TaskOffered, TaskWithdrawn
+from common.message import from_record
 from dispatch import store
 from dispatch.feed import publish_backlog
 from dispatch.follow_feed import follow
 from dispatch.open_topics import keep_topics, open_topics
 from dispatch.place_tasks import place_again
+from dispatch.plan_visits import on_entitlements_decided
 from shell.access.scopes import OwnProvider
 from shell.settings import Settings
+from shell.testing import event_record
 
 
 def body(story, **changes):
@@ -83,6 +86,30 @@ async def test_a_provider_that_changes_during_the_comparison_with_unplaced_tasks
         again = await store.load_next_rematch(tx)
     assert again is not None
     assert again.provider.divisions == (story.COUNTY, story.OTHER_COUNTY)
+
+
+async def test_a_provider_registered_while_tasks_are_planned_receives_them(database, tasks, client, auth, story):
+    async with database.transaction() as tx:
+        await on_entitlements_decided([from_record(event_record(story.visiting()))], tx)
+        registering = asyncio.create_task(
+            client.post("/v1/providers", json=body(story), headers=auth("officer", division="530300"))
+        )
+        async with asyncio.timeout(20):
+            while not (registering.done() or await waits_for_a_lock(database)):
+                pass
+        while await place_again(database):
+            pass
+    assert (await registering).status_code == 201
+    while await place_again(database):
+        pass
+    assert {t["provider"] for t in await tasks()} == {story.A}
+
+
+async def waits_for_a_lock(database):
+    return await database.pool.fetchval(
+        """SELECT EXISTS (SELECT 1 FROM pg_locks JOIN pg_database d ON d.oid = database
+           WHERE locktype = 'advisory' AND NOT granted AND datname = current_database())"""
+    )
 
 
 async def test_offers_wait_until_the_topic_exists_and_keep_their_ids_and_order(

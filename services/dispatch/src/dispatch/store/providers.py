@@ -54,8 +54,11 @@ class Rematch(NamedTuple):
 async def load_providers_of(tx: Tx, areas: Iterable[str]) -> list[Provider]:
     """Return the providers that serve any of `areas`, with the stored number of open tasks.
 
-    `reserve_numbers` updates that number with every change of a task: counting the tasks for every batch is too slow.
+    It holds registrations until this transaction ends. So each task without a provider is stored before a new provider
+    is compared with such tasks. `reserve_numbers` updates the number with every change of a task: counting the tasks
+    for every batch is too slow.
     """
+    await tx.sql.execute("SELECT pg_advisory_xact_lock_shared(hashtext('dispatch.providers'))")
     rows = await tx.sql.fetch(
         """SELECT p.uscc, p.items, p.capacity_per_day, p.open_tasks, string_agg(a.division, ',') AS divisions
            FROM provider_areas a JOIN providers p USING (uscc)
@@ -75,7 +78,11 @@ async def load_providers_of(tx: Tx, areas: Iterable[str]) -> list[Provider]:
 
 
 async def lock_provider_divisions(tx: Tx, uscc: str) -> list[str]:
-    """Lock a provider's row. Returns the areas that the provider serves; empty for an unknown provider."""
+    """Lock a provider's row. Returns the areas that the provider serves; empty for an unknown provider.
+
+    It waits for the transactions that choose providers (see `load_providers_of`). They lock rows of providers later.
+    """
+    await tx.sql.execute("SELECT pg_advisory_xact_lock(hashtext('dispatch.providers'))")
     await tx.sql.execute("SELECT 1 FROM providers WHERE uscc = $1 FOR UPDATE", uscc)
     return await load_areas_served(tx.sql, uscc)
 
