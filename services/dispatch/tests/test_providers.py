@@ -1,5 +1,6 @@
 import asyncio
 import json
+from datetime import timedelta
 
 import pytest
 from common.errors import Unavailable
@@ -8,7 +9,7 @@ from common.message import from_record
 from dispatch import store
 from dispatch.feed import publish_backlog
 from dispatch.follow_feed import follow
-from dispatch.open_topics import keep_topics, open_topics
+from dispatch.open_topics import forget_old_messages, keep_topics, open_topics
 from dispatch.place_tasks import place_again
 from dispatch.plan_visits import on_entitlements_decided
 from shell.access.scopes import OwnProvider
@@ -132,6 +133,21 @@ async def test_offers_wait_until_the_topic_exists_and_keep_their_ids_and_order(
     assert [m.id for m in sent] == [row["event_id"] for row in kept]
     assert [type(m.data) for m in sent] == [TaskOffered, TaskOffered, TaskWithdrawn, TaskWithdrawn]
     assert {m.record.topic for m in sent} == {f"dispatch.provider.{story.A}"}
+
+
+async def test_a_provider_that_leaves_kafka_keeps_no_messages_that_wait_for_a_topic(
+    driver, database, add_provider, client, auth, story, today
+):
+    officer = auth("officer", division="530300")
+    await add_provider(story.A, story.COUNTY, topic_state="pending")
+    await driver.deliver(story.visiting())
+    await client.post("/v1/providers", json=body(story, subscription="poll"), headers=officer)
+    await driver.deliver(story.visiting(version=2, died_on=story.TODAY))
+    await client.post("/v1/providers", json=body(story, subscription="kafka"), headers=officer)
+    async with database.transaction() as tx:
+        assert await publish_backlog(tx, story.A, 10) == 0  # an offer without its withdrawal would mislead
+    today(story.TODAY + timedelta(days=40))
+    assert await forget_old_messages(database) == 4
 
 
 async def test_the_feed_has_the_messages_of_the_topic_with_the_same_ids(driver, add_provider, client, auth, story):

@@ -88,8 +88,8 @@ async def lock_provider_divisions(tx: Tx, uscc: str) -> list[str]:
 
 
 async def upsert_provider(tx: Tx, entry: NewEntry, now: datetime) -> ProviderEntry:
-    """Insert or replace an entry. The unplaced tasks are compared with it again, and its topics are created if it
-    subscribes by Kafka."""
+    """Insert or replace an entry. The unplaced tasks are compared with it again. Its topics are created if it
+    subscribes by Kafka, else no message waits for them any more."""
     await tx.sql.execute(
         """INSERT INTO providers AS p (uscc, name, items, capacity_per_day, subscription, topic_state, rematch_after,
              created_at)
@@ -107,6 +107,8 @@ async def upsert_provider(tx: Tx, entry: NewEntry, now: datetime) -> ProviderEnt
         _new_start(),
         now,
     )
+    if entry.subscription != "kafka":
+        await tx.sql.execute("UPDATE feed SET published = true WHERE provider = $1 AND NOT published", entry.uscc)
     await _replace_areas(tx, entry.uscc, entry.divisions)
     return await load_provider(tx, entry.uscc)
 
