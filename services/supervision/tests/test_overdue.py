@@ -245,6 +245,24 @@ async def test_an_urgent_task_without_a_provider_is_an_alert_at_once_until_it_ha
     assert len(await driver.emitted(AlertRaised)) == 1
 
 
+async def test_a_task_that_loses_its_provider_is_an_alert_again_after_an_officer_closed_the_first(
+    deliver: Any, make: Any, api: Any, driver: Driver
+) -> None:
+    person, task = make.id(), make.id()
+    await deliver(planned(person, task), unplaced(person, task))
+    (raised,) = await driver.emitted(AlertRaised)
+    url, officer = f"/v1/alerts/{raised.alert_id}", api(division="530302")
+    await officer.post(f"{url}/confirm", json={"reason": "a provider will be asked"})
+    assert (await officer.post(f"{url}/close")).json()["state"] == "closed"
+    later = NOON + timedelta(hours=1)
+    await deliver(step(VisitOffered, person, task, provider="52530302MJ00000017", accept_by=later), at=later)
+    again = make.record(unplaced(person, task, "all_declined"), at=NOON + timedelta(hours=2))
+    await deliver(again, again)
+    assert [event.alert_id for event in await driver.emitted(AlertRaised)] == [raised.alert_id] * 2
+    (alert,) = await alerts(api, "visit_unplaced", "530302")
+    assert (alert["state"], alert["decision"]) == ("raised", None)
+
+
 async def test_a_task_that_found_a_provider_in_the_same_batch_raises_nothing(
     deliver: Any, make: Any, driver: Driver
 ) -> None:

@@ -17,6 +17,7 @@ from supervision.store.visits import TaskLine, UnplacedChange
 from supervision.verdicts import judge
 
 WAITING_MAX: Final = 500
+UNPLACED: Final = "visit_unplaced"
 _CONTRADICTION: Final = ("stay", "seen")  # reason and outcome: the person was at home during an open hospital stay
 
 
@@ -76,11 +77,13 @@ def _task_line(event: ReceivedEvent) -> TaskLine:
 async def _update_unplaced(
     tx: Tx, changes: Sequence[UnplacedChange], newest: Mapping[str, ReceivedEvent], now: datetime
 ) -> None:
-    """Raise an alert for an urgent task without a provider. Withdraw it when a provider is asked or the task ends."""
+    """Raise an alert for an urgent task without a provider, also if an officer closed an earlier one of the task.
+    Withdraw it when a provider is asked or the task ends."""
     causes = cases.causes_of(newest[change.task_id] for change in changes)
-    found = [_finding("visit_unplaced", newest[change.task_id]) for change in changes if change.unplaced]
-    over = [("visit_unplaced", change.task_id) for change in changes if not change.unplaced]
-    await cases.raise_alerts(tx, found, now, causes)
+    unplaced = [newest[change.task_id] for change in changes if change.unplaced]
+    over = [(UNPLACED, change.task_id) for change in changes if not change.unplaced]
+    await cases.release_closed(tx, [(UNPLACED, event.data.task_id, event.at) for event in unplaced])
+    await cases.raise_alerts(tx, [_finding(UNPLACED, event) for event in unplaced], now, causes)
     await cases.withdraw_alerts(tx, over, "confirmed", "已派给机构或任务已了结", now, causes)
 
 
