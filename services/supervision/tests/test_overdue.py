@@ -101,6 +101,18 @@ async def test_the_alert_of_a_hold_goes_to_the_area_where_the_person_lives_now(
     assert [len(await alerts(api, "hold_overdue", area)) for area in ("530302", "140702")] == [0, 1]
 
 
+async def test_the_alert_of_an_overdue_hold_follows_the_person_to_another_area(
+    deliver: Any, decided: Any, api: Any, driver: Driver, database: Database
+) -> None:
+    await deliver(decided())
+    await pass_days(database, 6)
+    await deliver(decided(2, residence="140702"), at=clock.now())
+    await pass_days(database, 0)
+    assert [len(await alerts(api, "hold_overdue", area)) for area in ("530302", "140702")] == [0, 1]
+    assert [event.division for event in await driver.emitted(AlertRaised)] == [TOWN, "140702"]
+    assert await verify.check(database, clock.today()) == []
+
+
 async def test_a_hold_that_ends_in_time_raises_nothing(
     deliver: Any, decided: Any, driver: Driver, database: Database
 ) -> None:

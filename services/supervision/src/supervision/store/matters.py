@@ -40,7 +40,8 @@ class DueMatter(NamedTuple):
 _UPSERT: Final = """
 INSERT INTO matters (person_id, check_id, subject, since, due_at, division, correlation_id)
 SELECT * FROM unnest($1::uuid[], $2::text[], $3::uuid[], $4::timestamptz[], $5::timestamptz[], $6::text[], $7::uuid[])
-ON CONFLICT (person_id, check_id) DO UPDATE SET division = excluded.division WHERE matters.division <> excluded.division
+ON CONFLICT (person_id, check_id) DO UPDATE SET division = excluded.division, raised = false
+WHERE matters.division <> excluded.division
 """
 _TAKE_DUE: Final = """
 UPDATE matters m SET raised = true FROM (
@@ -62,7 +63,8 @@ async def lock_matters(tx: Tx, person_ids: Sequence[str]) -> list[StoredMatter]:
 
 
 async def upsert_matters(tx: Tx, matters: Sequence[NewMatter]) -> None:
-    """Insert the matters that do not exist yet by person and check. Of the others only the area is replaced."""
+    """Insert the matters that do not exist yet by person and check. Of the others only the area is replaced; a matter
+    with another area becomes an alert again, so that the open alert gets this area."""
     if matters:
         await tx.sql.execute(_UPSERT, *map(list, zip(*sorted(matters), strict=True)))
 
