@@ -127,6 +127,24 @@ async def test_an_entitlement_ended_retroactively_covers_visits_until_the_day_of
     assert type((await driver.emitted(VisitVerified, VisitDisputed))[-1]) is expected
 
 
+async def test_decisions_of_several_days_in_one_batch_judge_the_visits_between_them(
+    driver: Driver, deliver: Any, make: Any
+) -> None:
+    """Visiting care ends by a decision of the 20th, which arrives together with one of the 25th."""
+    person, visited_at = make.id(), NOON + timedelta(days=2)
+    clock.advance(timedelta(days=7))
+    visit = make.record(make.checked_out(person, make.id(), begin=visited_at - timedelta(hours=1)), at=visited_at)
+    await deliver(make.record(make.decided(person, make.entitlement()), at=NOON - timedelta(days=30)), visit)
+    ended = make.entitlement(to=date(2026, 11, 20))
+    newer = [
+        make.record(make.decided(person, ended, version=2), at=NOON),
+        make.record(make.decided(person, ended, version=3), at=NOON + timedelta(days=5)),
+    ]
+    await deliver(*newer)
+    verified, disputed = await driver.emitted(VisitVerified, VisitDisputed)
+    assert (type(verified), disputed.checks) == (VisitVerified, ("V12",))
+
+
 async def test_an_older_decision_arriving_late_changes_nothing(
     driver: Driver, deliver: Any, make: Any, database: Database
 ) -> None:

@@ -24,7 +24,8 @@ async def on_entitlements_decided(received: Sequence[ReceivedEvent], tx: Tx) -> 
     for decisions in _rounds(received):
         former_survivors |= await people.upsert_people(tx, [_person_line(event) for event in decisions])
     kept = newest(received)
-    decided = [_person_decision(event) for event in kept]
+    oldest = _oldest_times(received)
+    decided = [_person_decision(event, oldest[event.data.person_id]) for event in kept]
     decided += [PersonDecision(person_id, kept[0].at, final=True) for person_id in sorted(former_survivors)]
     affected = await visits.list_affected(tx, decided)
     now, causes = clock.now(), cases.causes_of(kept)
@@ -55,9 +56,18 @@ def _person_line(event: ReceivedEvent) -> PersonLine:
     return PersonLine(d.person_id, d.version, event.at, division, d.died_on, d.merged_into, visiting_care)
 
 
-def _person_decision(event: ReceivedEvent) -> PersonDecision:
+def _oldest_times(received: Sequence[ReceivedEvent]) -> dict[str, str]:
+    """Return the time of the oldest of these decisions about each person, by person id."""
+    oldest: dict[str, str] = {}
+    for event in received:
+        person_id = event.data.person_id
+        oldest[person_id] = min(event.at, oldest.get(person_id, event.at))
+    return oldest
+
+
+def _person_decision(event: ReceivedEvent, oldest_at: str) -> PersonDecision:
     final = event.data.died_on is not None or event.data.merged_into is not None
-    return PersonDecision(event.data.person_id, event.at, final)
+    return PersonDecision(event.data.person_id, oldest_at, final)
 
 
 async def on_abilities_determined(received: Sequence[ReceivedEvent], tx: Tx) -> None:

@@ -40,7 +40,8 @@ class UnplacedChange(NamedTuple):
 
 
 class PersonDecision(NamedTuple):
-    """A new decision about a person. `final`: it contains a death or another survivor."""
+    """New decisions about a person. `decided_at`: the time of the oldest one. `final`: all visits of the person are
+    judged again, because the person has died or the survivor may have changed."""
 
     person_id: str
     decided_at: str
@@ -123,7 +124,7 @@ async def upsert_tasks(tx: Tx, rows: Sequence[TaskLine]) -> list[UnplacedChange]
 async def list_affected(tx: Tx, decisions: Sequence[PersonDecision]) -> list[str]:
     """Return the task ids of visits whose verdict a new decision may change.
 
-    These are visits that are not verified or have warnings, visits recorded after the decision, and all visits of a
+    These are visits that are not verified or have warnings, visits recorded from `decided_at` on, and all visits of a
     person with a `final` decision. Visits under identities that are merged into the person are included.
     """
     rows = await tx.sql.fetch(
