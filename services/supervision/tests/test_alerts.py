@@ -163,6 +163,19 @@ async def test_alerts_are_listed_newest_first_in_pages_and_overdue_ones_are_mark
     assert (await api(division="140700").get("/v1/alerts/open")).json()["open"] == 0
 
 
+async def test_an_alert_without_a_provider_is_overdue_when_the_officer_is_late(
+    deliver: Any, make: Any, api: Any
+) -> None:
+    await deliver(recovery_opened(make.id(), make.id(), "death"))
+    client = api(division="530300")
+    overdue = []
+    for _ in range(2):
+        clock.advance(timedelta(days=6))
+        (alert,) = (await client.get("/v1/alerts")).json()["alerts"]
+        overdue.append(alert["overdue"])
+    assert overdue == [False, True]
+
+
 def recovery_opened(person: str, recovery: str, reason: str) -> RecoveryOpened:
     return RecoveryOpened(
         person_id=person,

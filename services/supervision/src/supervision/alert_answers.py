@@ -1,8 +1,7 @@
 """Convert alerts to HTTP answers. The gap of a move is shown with the clauses of both areas."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
-from typing import Final
 
 import asyncpg
 from common.words_zh import ITEMS
@@ -24,13 +23,6 @@ from supervision.shapes import AlertOut, ClauseOut, GapOut
 from supervision.store import gaps as store
 from supervision.store.alerts import Alert
 
-_DEADLINES: Final[Mapping[str, str]] = {
-    "raised": "explain_by",
-    "explained": "decide_by",
-    "confirmed": "close_by",
-    "dismissed": "close_by",
-}
-
 
 async def answers(connection: asyncpg.Connection, alerts: Sequence[Alert], now: datetime) -> list[AlertOut]:
     """Return the alerts as HTTP answers, in the order of `alerts`."""
@@ -45,13 +37,26 @@ async def answer(connection: asyncpg.Connection, alert: Alert, now: datetime) ->
     return found
 
 
+def _deadline(alert: Alert) -> datetime | None:
+    """Return the deadline of the next step; None for a closed alert. Without a provider, nobody explains an alert."""
+    match alert.state:
+        case "closed":
+            return None
+        case "raised" if alert.provider is not None:
+            return alert.explain_by
+        case "raised" | "explained":
+            return alert.decide_by
+        case "confirmed" | "dismissed":
+            return alert.close_by
+
+
 def _alert_out(alert: Alert, now: datetime, gap: GapOut | None) -> AlertOut:
-    deadline = _DEADLINES.get(alert.state)
+    deadline = _deadline(alert)
     return AlertOut(
         **alert._asdict(),
         check=alert.check_id,
         text=checks().named(alert.check_id).text,
-        overdue=deadline is not None and getattr(alert, deadline) < now,
+        overdue=deadline is not None and deadline < now,
         gap=gap,
     )
 

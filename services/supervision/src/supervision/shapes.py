@@ -65,7 +65,7 @@ class AlertOut(BaseModel):
     explain_by: datetime
     decide_by: datetime
     close_by: datetime
-    overdue: bool = Field(description="the deadline of its present state has passed")
+    overdue: bool = Field(description="the deadline of its next step has passed")
     explanation: str | None
     outcome: Literal["confirmed", "dismissed"] | None
     decision: str | None = Field(description="the officer's reason")
