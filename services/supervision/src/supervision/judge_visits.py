@@ -25,10 +25,12 @@ async def on_visit_steps(received: Sequence[ReceivedEvent], tx: Tx) -> None:
     """Store the newest step of each task, judge checked-out visits, and raise or withdraw alerts."""
     now = clock.now()
     newest = _newest_steps(received)
+    checked_out = [event for event in received if event.event_type == "VisitCheckedOut"]
+    if checked_out:
+        await store.lock_judging(tx)
     unplaced = await store.upsert_tasks(tx, [_task_line(event) for event in newest.values()])
     if unplaced:
         await _update_unplaced(tx, unplaced, newest, now)
-    checked_out = [event for event in received if event.event_type == "VisitCheckedOut"]
     causes = cases.causes_of(checked_out)
     if checked_out:
         await judge(tx, {event.data.task_id for event in checked_out}, now, causes)

@@ -20,6 +20,7 @@ from supervision.verdicts import judge
 async def on_entitlements_decided(received: Sequence[ReceivedEvent], tx: Tx) -> None:
     """Store newer decisions. Judge the visits again whose verdict they may change. Update the cases of move gaps, and
     the matters that may become alerts, such as suspected deaths."""
+    await visits.lock_judging(tx)
     former_survivors: set[str] = set()
     for decisions in _rounds(received):
         former_survivors |= await people.upsert_people(tx, [_person_line(event) for event in decisions])

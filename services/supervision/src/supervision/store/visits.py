@@ -109,6 +109,14 @@ SELECT {_VISIT} FROM tasks WHERE task_id IN (
 """  # noqa: S608 - our own text
 
 
+async def lock_judging(tx: Tx) -> None:
+    """Wait until no other transaction stores decisions or completed visits; the lock ends with this transaction.
+
+    Without it, a visit and a decision, or two visits, stored at once by two processes would not be compared.
+    """
+    await tx.sql.execute("SELECT pg_advisory_xact_lock(hashtext('supervision.judging'))")
+
+
 async def upsert_tasks(tx: Tx, rows: Sequence[TaskLine]) -> list[UnplacedChange]:
     """Store the newest steps of tasks. Returns the tasks that became unplaced or stopped being unplaced.
 
