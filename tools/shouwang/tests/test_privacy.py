@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from shouwang.invariants.privacy import Secrets
@@ -23,3 +24,18 @@ def test_a_log_without_a_name_has_no_fault(tmp_path: Path) -> None:
     log = tmp_path / "service.log"
     log.write_text("分发任务 1234 \\u4efb\\u52a1 ·· \\ud842", encoding="utf-8")
     assert not Secrets(set(), set(NAMES)).check_logs([log]).faults
+
+
+def test_a_header_without_a_value_is_searched_as_an_empty_one() -> None:
+    record = SimpleNamespace(
+        topic="dispatch.provider.52530302MJ0000010X.replies",
+        partition=0,
+        offset=7,
+        key=None,
+        value="张三丰".encode(),
+        headers=[("traceparent", None)],
+    )
+    secrets = Secrets(set(), set(NAMES))
+    secrets.check(record)
+    (fault,) = secrets.topics.faults
+    assert fault.endswith("[0]@7: a name")

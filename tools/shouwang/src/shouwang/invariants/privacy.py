@@ -61,7 +61,7 @@ class Secrets:
 
     def check(self, record: Any) -> None:
         self.topics.count += 1
-        parts = [record.key or b"", record.value or b"", *(value for _, value in record.headers)]
+        parts = [record.key or b"", record.value or b"", *(value or b"" for _, value in record.headers)]
         found = self._found(b"\n".join(parts), with_names=record.topic not in _WITHOUT_NAME_SEARCH)
         if found:
             self.topics.fault(f"{record.topic}[{record.partition}]@{record.offset}: {found}")
