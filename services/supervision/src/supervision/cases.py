@@ -36,7 +36,7 @@ def new_finding(
 
 
 def causes_of(received: Iterable[ReceivedEvent]) -> Causes:
-    """Return the events by person id. Of several events about a person the last one counts."""
+    """Return the last event about each person, by person id."""
     return {event.data.person_id: event.message() for event in received}
 
 

@@ -86,7 +86,8 @@ async def confirm_alert(alert_id: UUID, decision: ReasonIn, caller: Officer, db:
 
 @router.post("/v1/alerts/{alert_id}/dismiss")
 async def dismiss_alert(alert_id: UUID, decision: ReasonIn, caller: Officer, db: Db) -> AlertOut:
-    """Dismiss the finding. If it is about a visit, it no longer counts against the visit, which is judged again."""
+    """Dismiss the finding. If it is about a visit, it no longer disputes the visit, which is judged again. A dismissed
+    V01 of the day of death disputes the visit if the death proves to be earlier."""
     now = clock.now()
     async with db.transaction() as tx:
         await _lock(tx, alert_id, "dismiss", caller, now)

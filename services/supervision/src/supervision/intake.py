@@ -21,7 +21,8 @@ OF_EVERY_SERVICE: Final = r"^[a-z_]+\.(parked|access)$"
 
 
 def topics() -> list[str]:
-    """Return every topic whose events are part of a chain, except the topics of providers."""
+    """Return the topics whose events are part of a chain, without those of providers. The last entry is a regular
+    expression for the topics that every service has."""
     known = {cls.topic for cls in all_events().values()}
     own = sorted(t for t in known if t not in ("parked", "access") and not t.startswith("dispatch.provider"))
     return [*own, OF_EVERY_SERVICE]

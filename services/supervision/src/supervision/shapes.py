@@ -127,8 +127,8 @@ class ByClassOut(BaseModel):
 
 
 class StatisticsOut(BaseModel):
-    """Each count is the sum of counts per county, rounded to a multiple of the threshold. Null: every county has fewer
-    people than the threshold, perhaps nobody; or the division is part of a county."""
+    """The count of each county is rounded to a multiple of the threshold, and a figure is the sum over the counties.
+    Null: every county has fewer people than the threshold, perhaps nobody; or the division is part of a county."""
 
     division: str
     on: date

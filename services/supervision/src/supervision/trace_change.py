@@ -22,8 +22,8 @@ router = APIRouter(tags=["trace"])
 @router.get("/v1/trace/{event_id}")
 async def trace_change(event_id: UUID, caller: Reader, db: Db) -> TraceOut:
     """The steps that one pushed change led to, also in the chains of changes with which it was combined. Of each chain
-    the oldest 2,000 steps count. Steps are kept for 90 days. Steps about people outside the caller's area are left out.
-    An unknown change has no steps."""
+    only the oldest 2,000 steps are read. Steps are kept for 90 days. Steps about people outside the caller's area are
+    left out. An unknown change has no steps."""
     async with db.reading() as connection:
         steps = await store.load_chain(connection, str(event_id))
         areas = await store.load_areas(connection, sorted({s.person_id for s in steps if s.person_id}))

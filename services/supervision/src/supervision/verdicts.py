@@ -88,7 +88,8 @@ def _emit(tx: Tx, visit: Visit, judgement: Judgement, causes: Causes) -> None:
 
 
 def _event(visit: Visit, judgement: Judgement) -> VisitVerified | VisitDisputed | None:
-    """Return the event about a new verdict, None for no event. A dispute is emitted again when its checks change."""
+    """Return the event about a new verdict, None for no event. A dispute is emitted again when other checks are found,
+    but not when an officer dismisses one of several."""
     against = judgement.blocks - visit.waived
     if judgement.verdict == "verified" and visit.verdict != "verified":
         return VisitVerified(
@@ -110,7 +111,7 @@ def _event(visit: Visit, judgement: Judgement) -> VisitVerified | VisitDisputed 
 
 
 def _new_findings(visit: Visit, judgement: Judgement) -> list[Finding]:
-    """Return the findings to raise. A waived check has an alert that an officer dismissed."""
+    """Return the new findings, without waived checks: an officer has dismissed their alerts."""
     added: list[tuple[str, Severity]] = []
     added += [(check, "block") for check in sorted(judgement.blocks - visit.blocks - visit.waived)]
     added += [(check, "warn") for check in sorted(judgement.warnings - visit.warnings - visit.waived)]

@@ -92,7 +92,8 @@ def old_clause(gap: Gap, clauses: Clauses) -> Clause | None:
 
 
 def new_clause(gap: Gap, clauses: Clauses) -> Clause | None:
-    """Return the clause that counted in the new area on the day of the move; None if no list had the item then."""
+    """Return the clause of the new area for the day of the move, from the lists in force now. None if they do not have
+    the item on that day."""
     for area in areas_after_move(gap):
         for clause in clauses.get((area, gap.item), ()):
             if clause.valid_from <= gap.moved_on and (clause.valid_to is None or gap.moved_on < clause.valid_to):

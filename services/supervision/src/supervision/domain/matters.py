@@ -67,10 +67,10 @@ def open_stay_of(
     decided_at: datetime,
     days_max: int,
 ) -> Matter | None:
-    """Return the matter of the oldest stay without an end. None without such a stay, or if the person has no visiting
-    care without an end that the stay could pause.
+    """Return the matter of the oldest stay without an end. None if there is no such stay, or if no visiting care
+    without an end is granted: the stay then pauses no visits.
 
-    A stay without a known beginning counts from the decision.
+    A stay without a known beginning is measured from the decision.
     """
     open_stays = sorted((s for s in stays if s.to is None), key=lambda s: s.from_ or date.min)
     visited = any(e.item == "visiting_care" and e.state == "granted" and e.to is None for e in entitlements)

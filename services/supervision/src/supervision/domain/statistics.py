@@ -50,7 +50,8 @@ def protect(count: int, threshold: int) -> int:
 
 
 def publish(division: str, people: Iterable[tuple[str | None, Counts]], threshold: int) -> Figures:
-    """Return the figures of a division. `people`: exact counts by division of the people, at least those within it."""
+    """Return the figures of a division. `people`: pairs of an area and the exact counts of the people in it. All areas
+    within the division are needed; other areas are ignored."""
     cells = _cells(division, people)
     classes = _protected_sums([c.classes for c in cells], CLASSES, threshold)
     levels = _protected_sums([c.levels for c in cells], LEVELS, threshold)

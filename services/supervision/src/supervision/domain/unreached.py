@@ -32,10 +32,10 @@ _CAUSES: Final[dict[str, Cause]] = {
 
 
 def decide_cause(state: str | None, outcome: str | None, verdict: str | None) -> Cause:
-    """Return the cause on a day. `state`: of the person's newest task of the month; None: no task.
+    """Return the reason why a person had no valid visit in a month up to a day.
 
-    `outcome`, `verdict`: of the visit of this task. A valid visit was made after the day: on the day, the task was only
-    accepted.
+    `state`: the present state of the person's newest task of that month; None: there is no task. `outcome`, `verdict`:
+    of the visit of this task. If this visit is valid, it was made after the day, and the cause is `accepted`.
     """
     if state is None:
         return "no_task"

@@ -83,9 +83,9 @@ class Judgement(NamedTuple):
 
 
 def decision_for(visit: Visit, decisions: Mapping[str, Decision]) -> Decision | None:
-    """Combine the decisions that count for a visit: visiting care of either identity, and the death of the survivor.
+    """Combine the decisions about the two identities of a visit: visiting care of either, the death of the survivor.
 
-    `decisions`: by person id. None if no decision is known.
+    `decisions`: by person id. A single known decision is returned unchanged; None if no decision is known.
     """
     own, survivor = decisions.get(visit.person_id), decisions.get(visit.present_id)
     if own is None or survivor is None or visit.present_id == visit.person_id:

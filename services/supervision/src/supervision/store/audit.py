@@ -47,8 +47,8 @@ async def people_behind(connection: asyncpg.Connection) -> list[str]:
 
 
 async def wrong_verdicts(connection: asyncpg.Connection, wait_until: datetime) -> list[VisitFault]:
-    """Completed visits that wait since before `wait_until`, whose verdict differs from their findings, or whose finding
-    has no alert."""
+    """Return completed visits with a fault: the visit has waited since before `wait_until`, its verdict contradicts its
+    blocks, or a block has no alert. Warnings are not compared."""
     rows = await connection.fetch(
         """SELECT task_id, verdict, blocks FROM tasks t WHERE checked_out_at IS NOT NULL AND (
              (verdict = 'waiting' AND at < $1)
@@ -77,7 +77,7 @@ async def wrong_alerts(connection: asyncpg.Connection) -> list[AlertFault]:
 
 
 async def missing_alerts(connection: asyncpg.Connection) -> list[MissingAlert]:
-    """Missed visits, urgent tasks without a provider and overdue matters that have no alert."""
+    """Return missed visits, urgent tasks without a provider, and matters marked as raised, that have no alert."""
     rows = await connection.fetch(
         """SELECT o.subject, o.check_id FROM (
              SELECT task_id::text AS subject, 'visit_' || state AS check_id FROM tasks

@@ -131,7 +131,9 @@ def _columns(rows: Sequence[Sequence[Any]]) -> list[list[Any]]:
 
 
 async def list_areas(connection: asyncpg.Connection, division: str) -> list[str] | None:
-    """The areas in `division` that people have. None for the nation, which includes people without an area."""
+    """Return the stored areas of people (residence, else hukou) that lie in `division`.
+
+    None for the nation, because it includes people without an area."""
     if division == divisions.NATION:
         return None
     rows = await connection.fetch(_AREAS)

@@ -33,7 +33,7 @@ class TaskLine(NamedTuple):
 
 
 class UnplacedChange(NamedTuple):
-    """A task that became unplaced (without a provider that can be asked: True), or stopped being unplaced (False)."""
+    """A change of one task. `unplaced`: True if now no provider can be asked, False if this has ended."""
 
     task_id: str
     unplaced: bool
