@@ -72,7 +72,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _process_started() -> float:
-    """The start of this process in monotonic seconds, which includes the time to load the program."""
+    """Return the start of this process in monotonic seconds, so that a duration includes the loading of the program."""
     age_seconds = common_clock.real_now().timestamp() - psutil.Process().create_time()
     return monotonic() - age_seconds
 
@@ -100,7 +100,8 @@ def _start(runtime: Runtime, started: float) -> None:
 def evening_before_the_last_day(now: datetime) -> datetime:
     """20:00 on the last day but one of the month of `now`, or of the next month if that instant has passed.
 
-    In the stories the first midnight is a birthday and the second begins a month. Neither comes during a story.
+    The first story moves the clock to the next midnight, a birthday, and then to the one after, which begins a month.
+    In the evening, no midnight comes by itself while the stories run.
     """
     month = calendar.month_of(now.date())
     ends = [calendar.start_of_day(calendar.add_months(month, months)) for months in (1, 2)]

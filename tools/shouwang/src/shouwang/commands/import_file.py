@@ -36,7 +36,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--kind", help="kind of event of every row; NDJSON of CloudEvents needs none")
     parser.add_argument("--source", metavar="URN", help="source of the file; NDJSON of CloudEvents needs none")
     parser.add_argument(
-        "--mapping", metavar="M", help="JSON or YAML, or a file of it: columns, defaults, codes, dates …"
+        "--mapping", metavar="M", help="a JSON object, or a file of JSON or YAML: columns, defaults, codes, dates …"
     )
     parser.add_argument(
         "--format", choices=("csv", "xlsx", "ndjson", "parquet"), help="needed if the file does not show it"
@@ -64,7 +64,8 @@ def import_file(given: argparse.Namespace, url: str) -> bool:
 
 
 def _mapping(given: str | None) -> str | None:
-    """Return the mapping as JSON, read from the argument itself or from the file that it names. Raises LocalProblem."""
+    """Return the mapping as JSON. An argument that begins with `{` is the mapping; any other argument names its file.
+    Raises LocalProblem."""
     if given is None:
         return None
     try:

@@ -55,7 +55,8 @@ def _target(text: str) -> Target:
 
 
 def _services(runtime: Runtime, only: str | None) -> list[str]:
-    """Return the given service, or all services with a database. Raises LocalProblem for an unknown service."""
+    """Return the service `only`, or all services with a database if it is None. Raises LocalProblem for an unknown
+    service."""
     if only is None:
         return runtime.stored
     if only not in runtime.stored:

@@ -16,8 +16,8 @@ from shouwang.policies.proposals import FOLDER, load_proposal
 def main(arguments: Sequence[str]) -> int:
     """Run the command; returns 0.
 
-    `lint` returns 1 if a list has an error or gives less than a higher list. `diff` returns 1 if a change can change
-    decisions. `simulate` returns 1 if the simulation fails.
+    `lint` returns 1 if a list has an error, or gives less than a list above it without a permitted deviation. `diff`
+    returns 1 if a change can change decisions. `simulate` returns 1 if the simulation fails.
     """
     given = _parser().parse_args(arguments)
     if given.action == "lint":
@@ -28,7 +28,7 @@ def main(arguments: Sequence[str]) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="shouwang policy", description=__doc__)
     actions = parser.add_subparsers(dest="action", required=True)
-    linted = actions.add_parser("lint", help="faults of the lists, and lists that give less than higher lists")
+    linted = actions.add_parser("lint", help="faults of the lists, and lists that give less than the lists above")
     linted.add_argument("--area", metavar="D", help="only this area and the areas in it")
     linted.add_argument("--json", action="store_true", help="the report as JSON")
     linted.add_argument("--folder", type=Path, default=FOLDER, help="another set of lists")

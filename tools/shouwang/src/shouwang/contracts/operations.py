@@ -86,7 +86,9 @@ def _classes(package: str) -> list[type[BaseSettings]]:
 
 
 def _title(service: str, cls: type[BaseSettings]) -> str:
-    """Return the first sentence of the class's docstring, after its service. A class of `shell` has no service."""
+    """Return the title of a table: the service, a colon, and the first sentence of the class's docstring.
+
+    For a class of `shell`, the title is the sentence alone. The sentence must be on one line."""
     first = (cls.__doc__ or "").split(". ")[0].split("\n")[0].rstrip(".")
     return first if service == ALL else f"{service}: {first[0].lower()}{first[1:]}"
 

@@ -43,7 +43,8 @@ async def compare_versions(databases: Databases) -> list[Line]:
 
 
 async def _compare_versions(line: Line, owner: Database, reader: Database, applied: str) -> None:
-    """Add a fault to `line` for each person whose applied version differs. `applied`: the statement of the reader."""
+    """Add a fault to `line` for each person whose applied version differs. `applied`: the SQL that loads the versions
+    which the reader has applied."""
     async for people in _pages(owner, _VERSIONS, "person_id"):
         line.count += len(people)
         found = await _versions(reader, applied, [row["person_id"] for row in people])
@@ -53,7 +54,7 @@ async def _compare_versions(line: Line, owner: Database, reader: Database, appli
 
 
 async def _versions(reader: Database, applied: str, person_ids: list[Any]) -> dict[Any, int]:
-    """Return the applied version by person id. `applied`: the statement of the reader."""
+    """Return by person id the version that the reader has applied. `applied`: the SQL for it."""
     async with reader.reading() as connection:
         return dict(await connection.fetch(applied, person_ids))
 
@@ -271,8 +272,8 @@ async def _parked_by_reason(database: Database) -> list[Any]:
 async def _pages(database: Database, select: str, key: str) -> AsyncIterator[list[Any]]:
     """Yield the rows of a statement in pages of PAGE rows, in the order of `key`.
 
-    `select` is the beginning of the statement; it ends before the condition on `key`. With the key `event_id`, it has
-    opened a subquery over `received`, and the tail joins `quarantine` to this subquery.
+    `select`: the beginning of the SQL, up to `WHERE` or `AND`; this function adds the condition on `key`, the order and
+    the limit. With the key `event_id`, `select` is `_RECEIVED`; its subquery is closed here and joined to `quarantine`.
     """
     tail = ") r LEFT JOIN quarantine q USING (event_id) ORDER BY r.event_id" if key == "event_id" else ""
     after: str | None = None

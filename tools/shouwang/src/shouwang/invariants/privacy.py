@@ -1,6 +1,6 @@
-"""Searches topics and logs for the names and ID numbers of a sample of the vault. Neither may contain any.
+"""Searches topics and logs for the names and ID numbers of a sample of the vault. No topic and no log may contain them.
 
-The inbound topics of sources are not searched, and the topic of the lists only for ID numbers.
+The inbound topics of sources are not searched. The topic of the lists is searched for ID numbers only.
 """
 
 from __future__ import annotations
