@@ -1,8 +1,10 @@
 """The parts of `shouwang verify` that need no store."""
 
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
+from pathlib import Path
 
-from shouwang.invariants.heads import digest_of
+from shouwang.invariants.heads import Expected, Heads, digest_of
 from shouwang.invariants.privacy import Secrets
 from shouwang.invariants.report import FAULTS_MAX, Line, Report
 
@@ -11,7 +13,7 @@ NUMBER = b"530302194001011234"
 
 @dataclass
 class Record:
-    value: bytes
+    value: bytes | None
     topic: str = "dispatch.visit"
     key: bytes = b"p"
     partition: int = 0
@@ -29,6 +31,20 @@ def test_causes_that_the_relay_adds_do_not_change_the_state() -> None:
     plain = b'{"person_id":"p","version":3}'
     assert digest_of(b'{"person_id":"p","version":3,"causes":["a","b"]}') == digest_of(plain)
     assert digest_of(b'{"person_id":"p","version":4}') != digest_of(plain)
+
+
+async def rows(*expected: Expected) -> AsyncIterator[Expected]:
+    for row in expected:
+        yield row
+
+
+async def test_a_key_that_was_deleted_from_a_topic_needs_no_row(tmp_path: Path) -> None:
+    heads = Heads(tmp_path, ["ingestion.coverage"])
+    for key, value in (("deleted", b"{}"), ("deleted", None), ("kept", b"{}")):
+        heads.check(Record(value, topic="ingestion.coverage", key=key.encode()))
+    line = await heads.compare("ingestion.coverage", rows(), set())
+    heads.close()
+    assert line.faults == ["kept: sent, but nothing is stored"]
 
 
 def test_an_id_number_is_found_in_the_value_the_key_and_the_headers() -> None:

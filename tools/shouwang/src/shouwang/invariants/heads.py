@@ -82,7 +82,7 @@ class Heads:
 
     def _not_taken(self, topic: str) -> list[str]:
         """Return the keys whose head was not seen by `_take` and has a value."""
-        rows = self._db.execute("SELECT key FROM heads WHERE topic = ? AND seen = 0 AND digest <> ''", (topic,))
+        rows = self._db.execute("SELECT key FROM heads WHERE topic = ? AND seen = 0 AND length(digest) > 0", (topic,))
         return [key for (key,) in rows]
 
     def close(self) -> None:
