@@ -17,7 +17,8 @@ PAGE = 500
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run the command; returns 0, or 1 if a replayed record failed again."""
+    """Run the command; returns 0, or 1 if a replayed record failed again. Raises LocalProblem, for example if the
+    record of the argument does not wait."""
     given = _parser().parse_args(arguments)
     runtime = machine.local_runtime()
     if given.action == "replay":
@@ -26,6 +27,8 @@ def main(arguments: Sequence[str]) -> int:
     for service, row in _waiting(runtime, given.parked_id):
         print(_line(service, row))
         count += 1
+    if given.parked_id is not None and not count:
+        raise _not_waiting(given.parked_id)
     print(f"{count} records wait")
     return 0
 
@@ -67,6 +70,10 @@ def _waiting(runtime: Runtime, parked_id: str | None) -> Iterator[tuple[str, dic
                 yield service, row
 
 
+def _not_waiting(parked_id: str) -> LocalProblem:
+    return LocalProblem(f"No parked record {parked_id} waits: see `shouwang parked list`.")
+
+
 def _line(service: str, row: dict[str, Any]) -> str:
     place = f"{row['topic']}[{row['part']}]@{row['offset']}"
     reason = row["reason"]
@@ -80,7 +87,10 @@ def _replay(runtime: Runtime, service: str, parked_id: str | None) -> int:
     if service not in runtime.stored:
         raise LocalProblem(f"There is no service `{service}`: choose one of {', '.join(runtime.stored)}.")
     with _client(runtime, service) as client:
-        results = [_replay_one(client, row["parked_id"]) for row in _parked(client, parked_id)]
+        rows = _parked(client, parked_id)
+        if parked_id is not None and not rows:
+            raise _not_waiting(parked_id)
+        results = [_replay_one(client, row["parked_id"]) for row in rows]
     failed = results.count(False)
     print(f"{len(results) - failed} replayed, {failed} still wait")
     return 1 if failed else 0
