@@ -1,6 +1,8 @@
 """Items that a person may not have together: the four modes, items that come back, and choices."""
 
 from datetime import UTC, date, datetime, timedelta
+from itertools import combinations
+from random import Random
 from typing import Any
 
 import msgspec
@@ -271,6 +273,37 @@ def test_an_item_that_asks_beats_no_lower_amount() -> None:
     shown = told(law, facts_of({NURSING: [(1, 20)], SEVERE: [(5, None)], LIVING: [(5, None)]}))
     assert shown[SEVERE] == [(5, 20, "choice_required", NURSING), (20, None, "granted", None)]
     assert shown[LIVING] == [(5, 20, "granted", None), (20, None, "suppressed", SEVERE)]
+
+
+def test_a_chosen_item_is_not_given_together_with_a_higher_amount_that_asks() -> None:
+    rules = [rule("higher_of", NURSING, SEVERE), rule("choice", NURSING, LIVING), rule("choice", SEVERE, LIVING)]
+    law = lists(*rules, fen={NURSING: 300, SEVERE: 200, LIVING: 50})
+    facts = facts_of({LIVING: [(1, None)], NURSING: [(5, None)], SEVERE: [(5, None)]})
+    shown = told(law, facts, chooses(SEVERE, 10))
+    assert shown == {
+        LIVING: [(1, 10, "granted", None), (10, None, "suppressed", SEVERE)],
+        NURSING: [(5, 10, "choice_required", LIVING), (10, None, "choice_required", SEVERE)],
+        SEVERE: [(5, 10, "choice_required", LIVING), (10, None, "granted", None)],
+    }
+    assert told(law, facts, chooses(SEVERE, 10), chooses("home_adaptation", 20)) == shown
+    assert told(law, facts, chooses(SEVERE, 10), chooses(NURSING, 20))[NURSING][-1] == (20, None, "granted", None)
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_no_two_items_that_exclude_each_other_are_given_at_once(seed: int) -> None:
+    chance = Random(seed)
+    pairs = {pair: chance.choice(["higher_of", "choice", "choice", None]) for pair in combinations(WANTS, 2)}
+    amounts: dict[str, int | None] = {item: chance.choice([100, 200, 300]) for item in WANTS}
+    law = lists(*(rule(mode, *pair) for pair, mode in pairs.items() if mode), fen=amounts)
+    spans = {item: (chance.randint(0, 15), chance.choice([None, chance.randint(16, 30)])) for item in WANTS}
+    facts = facts_of({item: [span] for item, span in spans.items()})
+    choices = [chooses(chance.choice([*WANTS]), chance.randint(0, 30), minute=n) for n in range(chance.randint(0, 4))]
+    shown = told(law, facts, *choices)
+    for n in range(40):
+        on = {item: span for item, found in shown.items() for span in found if span[0] <= n < (span[1] or 999)}
+        given = {item for item, (_, _, state, _) in on.items() if state == "granted"}
+        assert not any(mode and given.issuperset(pair) for pair, mode in pairs.items())
+        assert all(by is None or by in given for _, _, _, by in on.values())
 
 
 def test_an_item_that_is_beaten_is_not_to_be_chosen() -> None:

@@ -68,31 +68,34 @@ class Holder:
     def _settle(self, outcomes: Sequence[Outcome], relations: Relations) -> tuple[dict[str, Lost], dict[str, str]]:
         """Return by item why it gives way, and by chosen item the id of its choice, if the choice still counts.
 
-        An item that gives way beats no other item, so a beaten item may come back. Each round removes at least one
-        item, so the loop ends.
+        An item that gives way beats no other item, so a beaten item may come back. Each round adds at least one such
+        item to `out`, so the loop ends.
         """
         out: set[str] = set()
         while True:
             lower = beaten(outcomes, relations, out)
             there = {o.item for o in outcomes if o.given and o.item not in lower}
-            chosen = {item: choice for item, choice in self._chosen.items() if item in there}
-            asked = self._choose(there, chosen, relations)
-            more = {by for by in lower.values() if by in asked} - out
+            chosen = {item: choice for item, choice in self._chosen.items() if item in there - out}
+            asked = self._choose(there, out, chosen, relations)
+            more = {by for by in lower.values() if by in asked}
             if not more:
+                asked |= _still_out(out - asked.keys(), there - out - asked.keys(), relations)
                 return {item: Lost("suppressed", by) for item, by in lower.items()} | asked, chosen
             out |= more
 
-    def _choose(self, there: Collection[str], chosen: dict[str, str], relations: Relations) -> dict[str, Lost]:
+    def _choose(
+        self, there: Collection[str], out: Collection[str], chosen: dict[str, str], relations: Relations
+    ) -> dict[str, Lost]:
         """Return by item why it gives way to a rival. `there`: the given items that no higher amount beats.
 
-        A chosen item is strongest, then an item that the person has, then a new item. The function removes from
-        `chosen` the choices that a later choice replaced.
+        A chosen item is strongest, then an item that the person has, then a new item or one of `out`. The function
+        removes from `chosen` the choices that a later choice replaced.
         """
         rivals = {item: [r for r in relations.rivals.get(item, ()) if r in there] for item in there}
         contested = sorted((item for item in there if rivals[item]), key=lambda i: relations.rank[i])
         given: list[str] = []
         lost: dict[str, Lost] = {}
-        first = self._first_in_line(contested, chosen)
+        first = [item for item in self._first_in_line(contested, chosen) if item not in out]
         for item in first:
             against = _rival_among(given, rivals[item])
             if against is None:
@@ -100,18 +103,42 @@ class Holder:
             else:
                 lost[item] = _lost_to(against, chosen)
                 chosen.pop(item, None)
-        fresh = [item for item in contested if item not in first]
-        for item in fresh:
-            if (against := _rival_among(given, rivals[item])) is not None:
-                lost[item] = _lost_to(against, chosen)
-        asking = [item for item in fresh if item not in lost]
-        return lost | {i: Lost("choice_required", None) for i in asking if _rival_among(asking, rivals[i])}
+        return lost | _lost_of_new([item for item in contested if item not in first], given, chosen, rivals)
 
     def _first_in_line(self, contested: Sequence[str], chosen: Mapping[str, str]) -> list[str]:
         """Return the strong items in order: first the newest choice, then the item that the person has longest."""
         wanted = [item for item in reversed(list(chosen)) if item in contested]
         had = [item for item in contested if item in self._since and item not in wanted]
         return wanted + sorted(had, key=lambda item: self._since[item])
+
+
+def _lost_of_new(
+    new: Sequence[str], given: Sequence[str], chosen: Collection[str], rivals: Mapping[str, Collection[str]]
+) -> dict[str, Lost]:
+    """Return by new item why it gives way: to a rival in `given`, or because other new rivals also ask."""
+    lost: dict[str, Lost] = {}
+    for item in new:
+        if (against := _rival_among(given, rivals[item])) is not None:
+            lost[item] = _lost_to(against, chosen)
+    asking = [item for item in new if item not in lost]
+    return lost | {i: Lost("choice_required", None) for i in asking if _rival_among(asking, rivals[i])}
+
+
+def _still_out(items: Collection[str], given: Collection[str], relations: Relations) -> dict[str, Lost]:
+    """Return by item why it still gives way, although no rival is given any more.
+
+    An item that excludes no given item is given too. `given`: the items that the person has without these items.
+    """
+    has = set(given)
+    lost: dict[str, Lost] = {}
+    for item in sorted(items, key=lambda i: relations.rank[i]):
+        others = (*relations.rivals.get(item, ()), *relations.beaten_by.get(item, ()))
+        against = next((other for other in others if other in has), None)
+        if against is None:
+            has.add(item)
+        else:
+            lost[item] = Lost("choice_required", against)
+    return lost
 
 
 def _rival_among(items: Sequence[str], rivals: Collection[str]) -> str | None:
