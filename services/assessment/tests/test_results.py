@@ -5,7 +5,7 @@ from uuid import uuid4
 import pytest
 from assessment import request_assessments
 from assessment.verify import check, expected_heads
-from common.events import AbilitiesDetermined, AssessmentRequested, AssessmentSigned
+from common.events import AbilitiesDetermined, AssessmentCancelled, AssessmentRequested, AssessmentSigned
 
 TODAY = date(2026, 11, 22)
 
@@ -161,6 +161,17 @@ async def test_a_form_without_a_request_that_waits_for_its_signature_is_no_fault
     assert await check(database, TODAY) == []
     assert (await sign(client, auth, submitted["assessment_id"])).status_code == 200
     assert await check(database, TODAY) == []
+
+
+async def test_a_death_or_a_merge_ends_the_form_of_a_person_who_was_never_entitled(driver, client, auth, people):
+    for person, gone in (("p1", {"died_on": date(2026, 11, 20)}), ("p2", {"merged_into": people.ident("survivor")})):
+        await driver.deliver(people.entitled(person, granted=False))
+        submitted = (await submit(client, auth, people.form(70, person=person))).json()
+        await driver.deliver(people.entitled(person, version=2, granted=False, **gone))
+        assert (await sign(client, auth, submitted["assessment_id"])).json()["code"] == "assessment_is_cancelled"
+        refused = await submit(client, auth, people.form(60, person=person))
+        assert (refused.status_code, refused.json()["code"]) == (409, "person_gone")
+    assert [c.reason for c in await driver.emitted(AssessmentCancelled)] == ["died", "merged"]
 
 
 async def test_an_unknown_or_dead_person_is_not_assessed(driver, client, auth, people):

@@ -93,12 +93,12 @@ def _granted(decided: EntitlementsDecided) -> list[Entitlement]:
 def assessment_digest(decided: EntitlementsDecided) -> int:
     """Return a hash of the parts of a decision that matter to assessment.
 
-    It is 0 for a decision that grants no assessment.
+    It is 0 if the decision grants no assessment and the person is neither dead nor merged.
     """
-    granted = _granted(decided)
-    if not granted:
+    granted, merged = _granted(decided), decided.merged_into is not None
+    if not granted and decided.died_on is None and not merged:
         return 0
-    parts: list[object] = [decided.died_on, decided.merged_into is not None]
+    parts: list[object] = [decided.died_on, merged]
     for e in granted:
         parts += (e.from_, e.to, e.division)
     return int.from_bytes(blake2b(_encode(parts), digest_size=8).digest(), "big", signed=True) or 1
