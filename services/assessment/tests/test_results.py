@@ -163,6 +163,16 @@ async def test_a_form_without_a_request_that_waits_for_its_signature_is_no_fault
     assert await check(database, TODAY) == []
 
 
+async def test_the_end_of_an_entitlement_keeps_a_form_without_a_request(driver, database, client, auth, people):
+    await driver.deliver(people.entitled())
+    await assessed(client, auth, people.form(70))
+    submitted = (await submit(client, auth, people.form(60, reason="incident"))).json()
+    await driver.deliver(people.entitled(version=2, granted=False))
+    assert await driver.emitted(AssessmentCancelled) == []
+    assert (await sign(client, auth, submitted["assessment_id"])).status_code == 200
+    assert await check(database, TODAY) == []
+
+
 async def test_a_death_or_a_merge_ends_the_form_of_a_person_who_was_never_entitled(driver, client, auth, people):
     for person, gone in (("p1", {"died_on": date(2026, 11, 20)}), ("p2", {"merged_into": people.ident("survivor")})):
         await driver.deliver(people.entitled(person, granted=False))

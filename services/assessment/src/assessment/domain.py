@@ -120,8 +120,9 @@ def with_decision(need: Need, decided: EntitlementsDecided, correlation_id: str)
 def decide_case(need: Need, case: Case | None, results: Sequence[Result], today: date, scale: Scale) -> Decided:
     """Decide whether to request an assessment or to cancel the open case, and set the day of the next step.
 
-    Assessors of the former area cannot visit a person who moved. So a case without a form is cancelled, and the next
-    step, on the same day, requests the assessment in the new area.
+    A case that a form opened without a request needs no entitlement. Assessors of the former area cannot visit a person
+    who moved. So a case without a form is cancelled, and the next step, on the same day, requests the assessment in the
+    new area.
     """
     if need.died_on is not None or need.merged:
         gone = Cancel("merged" if need.died_on is None else "died")
@@ -129,7 +130,8 @@ def decide_case(need: Need, case: Case | None, results: Sequence[Result], today:
     current = [period for period in need.periods if period.covers(today)]
     if not current:
         begins = [period.from_ for period in need.periods if period.from_ > today]
-        return Decided(_acting_on(need, begins), Cancel("not_entitled") if case else None)
+        requested = case is not None and case.reason in REQUESTED
+        return Decided(_acting_on(need, begins), Cancel("not_entitled") if requested else None)
     ends = [period.to for period in current if period.to is not None]
     if case is not None and case.state == "requested" and case.division != need.division:
         return Decided(_acting_on(need, [today]), Cancel("moved"))

@@ -1,6 +1,7 @@
 """Request an assessment (open a case) for a person who is entitled and has no result, or one that ends soon.
 
-The end of the entitlement, a death or a merge cancels the case. A move cancels it until a form is stored.
+A death or a merge cancels the case. The end of the entitlement cancels it, except a case that a form opened without a
+request. A move cancels it until a form is stored.
 """
 
 from collections.abc import Mapping, Sequence
