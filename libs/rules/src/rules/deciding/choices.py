@@ -1,9 +1,10 @@
 """Decide between items of which a person may have only one and must choose. Such items are rivals.
 
 An item that the person has stays; of several rivals, the one that the person has longest. A further rival asks for a
-choice (`choice_required`). If the person has none of the rivals, all of them ask for a choice. A choice counts from its
-day until the chosen item ends for any reason, or until a later choice replaces it. A rival of the chosen item is
-suppressed, and comes back when the chosen item ends.
+choice (`choice_required`). If the person has none of the rivals, all of them ask for a choice.
+
+A choice decides from its day on, if the person can have the item on that day. It ends on the first day on which the
+person does not have the item, for any reason, and never comes back. Until then a rival of the item is suppressed.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -17,7 +18,8 @@ from rules.deciding.outcome import Outcome
 
 
 class Choice(msgspec.Struct, frozen=True, kw_only=True):
-    """The choice of a person: from `chosen_on` on, the person wants `item` where lists allow one of several items."""
+    """The choice of `item` by a person. It decides between rivals from `chosen_on` on, if the person can have the item
+    on that day."""
 
     choice_id: str
     item: str
@@ -33,7 +35,7 @@ class Lost(NamedTuple):
 
 
 class Holder:
-    """Remembers the items that a person has and has chosen, while `carry` goes through the life day by day."""
+    """Remembers the items that a person has and has chosen, while `carry` goes through the intervals of a life."""
 
     def __init__(self, choices: Sequence[Choice]) -> None:
         self._waiting = sorted(choices, key=_order, reverse=True)
@@ -45,8 +47,8 @@ class Holder:
     ) -> tuple[list[Outcome], dict[str, str]]:
         """Return the outcomes from `day` on after all rules, and by item the id of the choice that decided.
 
-        `outcomes`: after the blocks, before all other rules between items. Call this in the order of days, no day left
-        out.
+        `outcomes`: after the blocks, before all other rules between items. Call this once for each interval with equal
+        outcomes, in the order of days and without a gap. An interval must begin on the day of each choice.
         """
         while self._waiting and self._waiting[-1].chosen_on <= day:
             choice = self._waiting.pop()

@@ -114,7 +114,8 @@ def slots_read(conditions: Iterable[Condition]) -> set[int]:
 
 
 def asked_conditions(version: Version) -> Iterator[Condition]:
-    """Yield the conditions for which the platform asks for missing facts: those of the item and of its amounts."""
+    """Yield the conditions of a version and of its amount cases. The platform asks for their missing facts, but not for
+    those of tiers."""
     yield version.conditions
     yield from (case.conditions for case in (version.amount.cases if version.amount else ()))
 

@@ -100,8 +100,7 @@ def decide(
 
     A confirmed death ends everything on the day after it. A suspected death suspends cash from its day on. Adjacent
     days with equal answers form one interval, even if different statements gave the answers. A visit interval also
-    ends at a change of residence. `choices` count where the lists allow one of several items
-    (`rules.deciding.choices`).
+    ends at a change of residence. `choices` decide between rivals (`rules.deciding.choices`).
     """
     death = death_of(facts)
     end = death.on + _ONE_DAY if isinstance(death, Deceased) else FAR_FUTURE

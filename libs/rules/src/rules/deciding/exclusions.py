@@ -1,8 +1,11 @@
 """Apply the rules between items that a person may not have together. A suppressed item stays visible and can come back.
 
 For any two items the nearest list with a rule about both decides. An item follows the hukou or the residence. A list
-rules over an item only if its area contains that place of the person. Only an item that is given excludes another. A
-suppressed item, or money without an amount, excludes nothing.
+rules over an item only if its area contains that place of the person. Only an item that is given (`Outcome.given`)
+excludes another.
+
+Blocks are applied first, then the rules about higher amounts, then choices. So an item blocks others even if it then
+yields to a higher amount or asks for a choice.
 """
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence

@@ -43,7 +43,8 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def given(self) -> bool:
-        """True if the person has the item. Suspended money counts: a suspicion must not let another item replace it."""
+        """True if the item is granted or suspended, and money has an amount. A suspicion must not let another item
+        replace suspended money."""
         return self.state in ("granted", "suspended") and not self.unset
 
 
@@ -51,8 +52,8 @@ _NOT_YET: Final[Any] = object()  # None is an answer
 
 
 def status_of(version: Version) -> Status:
-    """Return `example` if any part of a version is one. The pay rule and `reverify` do not count: they have their own
-    status."""
+    """Return `example` if the version, its amount or a tier is one. The status of the pay rule, `reverify` or authority
+    makes no difference."""
     amount = [version.amount.status] if version.amount else []
     parts = [version.status, *amount, *(tier.status for tier in version.tiers)]
     return "example" if "example" in parts else "documented"
@@ -181,5 +182,8 @@ def _band(amount: Amount, situation: Situation) -> tuple[int | None, set[str]]:
 
 
 def kinds_read_by(version: Version) -> set[str]:
-    """Return the kinds of facts that the platform asks for if their absence means unknown."""
+    """Return the kinds of facts that the conditions of a version and of its amount cases read.
+
+    Those of tiers and bands are left out, because coverage makes no difference there.
+    """
     return kinds_read(asked_conditions(version))

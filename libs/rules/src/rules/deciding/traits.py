@@ -31,7 +31,8 @@ _SEVERAL_MAX: Final = 8  # values of one circumstance that may hold together: ev
 class Traits(NamedTuple):
     """A line in parts.
 
-    `hukous`, `residences` (division, kind of place): every place that the person ever has; None: unknown on some days.
+    `hukous`: every hukou that the person ever has; None if it is unknown on some days. `residences`: every (division,
+    kind of place) that the person ever has; (None, None) if it is unknown on some days.
     `rest`: for each circumstance of `REST` every value that the person may have. The first is always None, for no fact.
     Age and place have only None. `died_in`: the year after which nothing counts; None: no confirmed death.
     """

@@ -17,7 +17,8 @@ Note = tuple[str, str, str]  # code, pointer, sentence
 
 
 class _Cases(NamedTuple):
-    """The cases of a version. `met`: those that meet its conditions. `failed`: whether any case does not meet them."""
+    """The cases of a version. `met`: those whose answer is yes. `failed`: whether the answer of any case is no. An
+    unknown answer is neither."""
 
     met: list[Situation]
     failed: bool
