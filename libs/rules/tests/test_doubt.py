@@ -1,13 +1,18 @@
 """While a change of identity waits, money that begins under the newer number is held, and nothing else."""
 
 from datetime import UTC, date, datetime
+from pathlib import Path
 from typing import Any
 
 import msgspec
 from common.events import Entitlement, PayTerms
 from common.events.facts import IdentityChange, Registration, StandingChange, Statement
+from rules.deciding.lists import Lists
 from rules.facts.doubt import Doubt, doubt_known_at, held_by_doubt, is_held
+from rules.facts.timeline import Fact
+from rules.form.policy import load_lists
 from rules.money.due import due
+from rules.words.explain import explain
 
 DOUBT = Doubt(date(2026, 11, 10), ("doubt",))
 
@@ -143,3 +148,12 @@ def test_whether_a_day_is_held_by_the_doubt() -> None:
     assert not is_held(both, "nursing_subsidy", date(2026, 11, 30), DOUBT)
     assert not is_held(both, "longevity_allowance", date(2026, 12, 1), DOUBT)
     assert not is_held(both, "nursing_subsidy", date(2026, 12, 1), None)
+
+
+def test_no_day_is_named_from_which_held_money_is_given() -> None:
+    lists = Lists(load_lists(Path(__file__).parents[3] / "contracts" / "policy").values())
+    value = Registration(sex="1", birth_date=date(1947, 3, 1), hukou_division="530302", hukou_kind="rural")
+    facts = [Fact("registration", value, None, None, "born", "urn:cn:exchange:test", 1)]
+    item, on = "longevity_allowance", date(2026, 12, 1)
+    assert explain(facts, [], lists, item, on).given_from == date(2027, 3, 1)
+    assert explain(facts, [], lists, item, on, doubt=DOUBT).given_from is None

@@ -95,7 +95,7 @@ def explain(
     found = _applicable(item, day.segment)
     decision = decide("", facts, abilities, lists, choices=choices)
     if day.segment is None or found is None:
-        return _not_listed(item, day, lists, _given_from(decision, item, on))
+        return _not_listed(item, day, lists, _given_from(_doubted(decision, doubt), item, on))
     answer = _answer(item, day, day.segment, lists, decision, doubt)
     situation = _with_true_age(day.segment.situation(day.key[:-1]), facts, on)
     seen = Seen(situation, day.evidence, found.unreported, day.segment.where, on, lists.coverage)
@@ -142,9 +142,13 @@ def _answer(item: str, day: _Day, segment: Segment, lists: Lists, decision: Deci
         outcomes = _as_decided(segment.contenders(day.key), decision, day.on)
     outcome = next((o for o in outcomes if o.item == item), None)
     if outcome is None or outcome.state != "granted" or not is_held(decision.entitlements, item, day.on, doubt):
-        return _Answer(outcome, decision, SUSPECTED)
-    doubted = decision._replace(entitlements=held_by_doubt(decision.entitlements, doubt))
-    return _Answer(held(outcome), doubted, DOUBTED)
+        return _Answer(outcome, _doubted(decision, doubt), SUSPECTED)
+    return _Answer(held(outcome), _doubted(decision, doubt), DOUBTED)
+
+
+def _doubted(decision: Decision, doubt: Doubt | None) -> Decision:
+    """Return the decision with the money suspended that the doubt holds."""
+    return decision._replace(entitlements=held_by_doubt(decision.entitlements, doubt))
 
 
 def _as_decided(outcomes: Sequence[Outcome], decision: Decision, on: date) -> tuple[Outcome, ...]:
