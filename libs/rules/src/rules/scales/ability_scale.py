@@ -109,8 +109,8 @@ class Findings(NamedTuple):
 class Scored(NamedTuple):
     """The result of an assessment. `total`: points; None, with `by_dimension` empty, if items are missing in a coma.
 
-    `preliminary`: the level by the total alone; None without a total. `changed_by`: the reasons for a worse `level`:
-    coma, diagnosis, risk_events.
+    `preliminary`: the level by the total alone; None without a total. `changed_by`: the findings that make a level
+    worse (coma, diagnosis, risk_events), also if the preliminary level is already the worst.
     """
 
     total: int | None
@@ -169,7 +169,7 @@ def preliminary_level(total: int, scale: Scale) -> int:
 
 
 def final_level(preliminary: int | None, findings: Findings, scale: Scale) -> tuple[int, tuple[str, ...]]:
-    """Return the level after all findings, and the reasons for a change (clauses C.4 and C.5).
+    """Return the level after all findings, and `Scored.changed_by` (clauses C.4 and C.5).
 
     A coma is complete loss. A diagnosis, repeated risk events, or both, make the level worse once.
     """
