@@ -105,7 +105,8 @@ class Month:
                 yield person, day
 
     def may_change(self, person: Person, kind: str, day: date) -> bool:
-        """Whether the person lives on that day, and all changes and reports of this kind are earlier."""
+        """Whether the person lives on that day, and the initial load and all changes and reports of this kind are
+        earlier."""
         return person.lives(day) and person.settled.get(kind, self.county.loaded_on) < day
 
     def is_wrong(self) -> bool:
