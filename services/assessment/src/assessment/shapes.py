@@ -37,8 +37,8 @@ class FormIn(Body):
 
 
 class AssessmentOut(BaseModel):
-    """`total`: null without a form, and in a coma if items are missing. `changed_by`: codes of findings that make the
-    level worse than the total."""
+    """`total`: null without a form, and in a coma if items are missing. `changed_by`: codes of findings that make a
+    level worse, also if the total alone gives the worst level."""
 
     assessment_id: str
     person_id: str

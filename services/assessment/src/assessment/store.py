@@ -36,7 +36,7 @@ class Head(NamedTuple):
 
 
 class Scoring(NamedTuple):
-    """A scored form. `changed_by`: comma-separated codes of what made the level worse than the total."""
+    """A scored form. `changed_by`: comma-separated codes (`Scored.changed_by`); None if there are none."""
 
     scale: str
     scale_version: str
@@ -50,7 +50,8 @@ class Scoring(NamedTuple):
 
 
 class StoredCase(NamedTuple):
-    """A case as stored. `scoring`: None until a form is submitted."""
+    """A case as stored, or as it was known at an earlier instant. `scoring`: None if no form is submitted, or if a
+    later form has replaced the form of that instant."""
 
     case: Case
     requested_at: datetime
@@ -124,6 +125,8 @@ async def lock_needs(tx: Tx, person_ids: Iterable[str]) -> dict[str, Need]:
 
 
 async def lock_due_needs(tx: Tx, today: date, limit: int) -> list[Need]:
+    """Lock at most `limit` needs whose day of action has come, the oldest first. Locked rows are skipped, so this
+    statement may leave the lock order."""
     rows = await tx.sql.fetch(
         f"{_NEEDS} WHERE act_on <= $1 ORDER BY act_on LIMIT $2 FOR UPDATE SKIP LOCKED", today, limit
     )
