@@ -334,6 +334,20 @@ async def test_after_two_refuted_deaths_a_source_raises_no_suspicion_of_this_per
         await settle(receipt["event_id"], "discard", "王科员", "李科员")
 
 
+async def test_a_death_that_is_discarded_with_its_correction_is_refuted_once(push, people, victim, heads, settle):
+    def stated(id_: str, **options: Any) -> Any:
+        event = people.event("death", victim, {"evidence": "cremation"}, id=id_, **options)
+        return sent_by(event, OTHER_PROVINCE, "funeral")
+
+    (first,) = await push(stated("d0"), expect="quarantined")
+    corrected = stated("c0", action="corrected", previous="d0", time="2026-11-20T11:30:00+08:00")
+    (correction,) = await push(corrected, expect="quarantined")
+    await settle(first["event_id"], "discard", "王科员", "李科员")
+    await settle(correction["event_id"], "discard")
+    await push(stated("d1"), expect="quarantined")
+    assert isinstance(death_of(facts_known_at((await heads())[person_of(victim)].statements)), Suspected)
+
+
 async def test_a_waiting_death_is_evidence_once_sources_that_belong_confirm_the_death(
     push, people, victim, heads, quarantine
 ):

@@ -28,13 +28,15 @@ async def count_foreign(tx: Tx, added: Mapping[SourceKind, int], day: date) -> d
 
 
 async def count_refuted(tx: Tx, pairs: Collection[tuple[str, str]]) -> dict[tuple[str, str], int]:
-    """The number of discarded deaths by (person_id, source)."""
+    """The number of discarded deaths by (person_id, source). A correction or an end of a death is no death of its own."""
     if not pairs:
         return {}
     rows = await tx.sql.fetch(
         """SELECT q.person_id, q.source, count(*) FROM quarantine q
            JOIN unnest($1::uuid[], $2::text[]) AS u(person_id, source) USING (person_id, source)
-           WHERE q.kind = 'death' AND q.state = 'discarded' GROUP BY 1, 2""",
+           WHERE q.kind = 'death' AND q.state = 'discarded'
+             AND q.waits_for IS NULL AND coalesce(q.chain, q.event_id) = q.event_id
+           GROUP BY 1, 2""",
         *bulk.columns_of(list(pairs)),
     )
     return {(person_id, source): count for person_id, source, count in rows}
