@@ -164,6 +164,20 @@ async def test_two_officers_decide_about_the_same_content_of_a_person_with_two_n
     assert (second.json()["state"], third.json()["state"]) == ("open", "released")
 
 
+async def test_a_first_decision_lapses_when_another_county_becomes_the_owner(push, people, victim, settle, officer):
+    event = sent_by(people.event("bank_account", victim, ACCOUNT, id="b"), OTHER_PROVINCE)
+    (receipt,) = await push(event, expect="quarantined")
+    (first,) = await settle(receipt["event_id"], "release", "王科员")
+    assert first.json()["state"] == "open"
+    await push(registered_at(people.registration(victim, id="moved", valid_from="2026-11-10"), "530303"))
+    states = []
+    for name in ("李科员", "赵科员"):
+        async with officer(name, "530303") as client:
+            answer = await client.post(f"/v1/quarantine/{receipt['event_id']}/release", json={"reason": "已核实"})
+            states.append(answer.json().get("state"))
+    assert states == ["open", "released"]
+
+
 # ── places ──────────────────────────────────────────────────────────────────────────────────────────────────
 
 

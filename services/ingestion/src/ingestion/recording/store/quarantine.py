@@ -231,10 +231,10 @@ class Reason(NamedTuple):
 
 async def explain_waiting(tx: Tx, reasons: Mapping[str, Reason]) -> None:
     """Update the reasons and owners of events that still wait. `reasons`: by event. An escalated event keeps its owner
-    while its reason is the same."""
+    while its reason is the same. A first decision lapses if the reason or the owner changes."""
     if reasons:
         await tx.sql.execute(
-            """UPDATE quarantine q SET reason = u.reason, owner = u.owner
+            """UPDATE quarantine q SET reason = u.reason, owner = u.owner, first_by = NULL, first_outcome = NULL
                FROM unnest($1::uuid[], $2::text[], $3::text[]) AS u(event_id, reason, owner)
                WHERE q.event_id = u.event_id
                  AND (q.reason <> u.reason OR (q.owner <> u.owner AND q.escalated_at IS NULL))""",
