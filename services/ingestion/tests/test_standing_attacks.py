@@ -1,15 +1,18 @@
 """Sequences by which a source tries to reach a person to whom it does not belong, or to block others. All fail."""
 
+import asyncio
 import random
 from datetime import date, timedelta
 from itertools import pairwise
 from typing import Any
 
+import msgspec
 import pytest
 from common.codes.id_number import make
 from common.message import derived_id
+from ingestion.reading.events import read_event
 from ingestion.recording.batch import Request
-from ingestion.recording.recorder import decide_again
+from ingestion.recording.recorder import decide_again, record
 from ingestion.recording.store.statements import load_persons
 from rules.facts.death import Deceased, Suspected, death_of
 from rules.facts.timeline import facts_known_at
@@ -176,6 +179,29 @@ async def test_a_first_decision_lapses_when_another_county_becomes_the_owner(pus
             answer = await client.post(f"/v1/quarantine/{receipt['event_id']}/release", json={"reason": "已核实"})
             states.append(answer.json().get("state"))
     assert states == ["open", "released"]
+
+
+async def test_a_withdrawn_event_is_stated_again_while_its_withdrawal_is_recorded(
+    push, people, victim, database, quarantine
+):
+    def read(event: Any) -> Any:
+        return read_event(msgspec.json.encode(event), clock.now())
+
+    first = sent_by(people.event("merit", victim, {"merit": "veteran"}, id="first"), OTHER_PROVINCE)
+    back = people.annulled(first, office="va", id="back") | {"source": first["source"]}
+    again = sent_by(
+        people.event("merit", victim, {"merit": "veteran"}, id="again", action="corrected", previous="first",
+                     time="2026-11-20T11:30:00+08:00"), OTHER_PROVINCE)  # fmt: skip
+    async with database.transaction() as tx:
+        await record(tx, [read(first), read(back)], clock.now())
+        stated = asyncio.create_task(push(again, expect="quarantined"))
+        async with asyncio.timeout(20):
+            while not await database.pool.fetchval(
+                "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+            ):
+                await asyncio.sleep(0.01)
+    await stated
+    assert {row["reason"] for row in await quarantine()} == {"source_not_of_person", "predecessor_waits"}
 
 
 # ── places ──────────────────────────────────────────────────────────────────────────────────────────────────

@@ -100,11 +100,18 @@ async def _identify_unknown(tx: Tx, work: Work, waiting: Sequence[Pushed]) -> se
 
 
 async def _still_waiting(tx: Tx, work: Work, direct: Collection[str]) -> set[str]:
-    """Ids of the rows that wait, read behind the locks. No query is needed if nothing waited and nothing waits."""
-    waited = work.waited or work.parts
-    if not waited and not any(person.waiting for person in work.persons.values()):
+    """Ids of the waiting and withdrawn rows as `_load_waiting` finds them, read behind the locks."""
+    if not _may_have_waiting(work):
         return set()
     return _ids_of_rows(*await quarantine.load_waiting(tx, direct, work.new))
+
+
+def _may_have_waiting(work: Work) -> bool:
+    """Whether any row may wait: one was loaded, a locked person has one, or a known event does not count. A withdrawn
+    event does not count, and `Person.waiting` does not include it."""
+    if work.waited or work.parts or any(person.waiting for person in work.persons.values()):
+        return True
+    return any(event.chain is None for event in work.known.values())
 
 
 def _ids_of_rows(waited: Iterable[str], parts: Iterable[quarantine.Part]) -> set[str]:
