@@ -2,7 +2,9 @@
 
 from datetime import date, timedelta
 
+from common.events import CorrectionAnswered
 from ingestion import verify
+from ingestion.corrections.answer_corrections import answer_corrections
 from ingestion.review.end_hints import end_hints
 from rules.facts.timeline import facts_known_at
 from shell import clock
@@ -63,6 +65,25 @@ async def test_a_later_statement_of_the_source_decides_the_end_of_its_stay(
     await push(abroad.sent(back), expect="accepted")
     (stay,) = await _stays(heads, abroad, resident)
     assert stay.valid_to == date(2026, 11, 25)
+
+
+async def test_the_end_by_the_platform_answers_no_request_to_the_source(
+    abroad, people, push, resident, database, driver
+):
+    event_id = await _hint(abroad, people, push, resident, valid_from="2026-11-20")
+    asked = await abroad.post("/v1/corrections", area=abroad.AREA, event_id=event_id)
+    assert asked.status_code == 201, asked.text
+    clock.advance(timedelta(days=15))
+    assert await end_hints(database) == 1
+    await answer_corrections(database)
+    assert await driver.emitted(CorrectionAnswered) == []
+    back = people.event("hospital_stay", resident, id="back", action="ended", previous="hint",
+                        time="2026-11-25T09:30:00+08:00", valid_from=None, valid_to="2026-11-25")  # fmt: skip
+    (receipt,) = await push(abroad.sent(back), expect="accepted")
+    clock.advance(timedelta(minutes=1))
+    await answer_corrections(database)
+    (answer,) = await driver.emitted(CorrectionAnswered)
+    assert answer.answered_by == receipt["event_id"]
 
 
 async def test_an_incident_covers_one_day_and_needs_no_end(abroad, people, push, resident, database, heads):

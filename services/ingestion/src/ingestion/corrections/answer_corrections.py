@@ -13,6 +13,7 @@ from shell.store.transaction import Tx
 
 from ingestion.corrections import store
 from ingestion.domain.person import statements_of
+from ingestion.domain.statements import is_hint_end
 from ingestion.recording.store import statements
 
 STEP_MAX: Final = 200
@@ -99,7 +100,7 @@ def _answer(request: store.OpenRequest, households: Mapping[str, Sequence[Statem
 
 
 def _first_change(request: store.OpenRequest, known: Sequence[Statement]) -> Statement | None:
-    """The first statement that corrects, annuls or ends the event's chain after the request."""
+    """The first statement of the source that corrects, annuls or ends the event's chain after the request."""
     later = [s for s in known if s.chain == request.chain and s.recorded_at > request.asked_at]
-    changes = [s for s in later if s.action != "created"]
+    changes = [s for s in later if s.action != "created" and not is_hint_end(s)]
     return min(changes, key=lambda statement: (statement.recorded_at, statement.event_id), default=None)

@@ -1,7 +1,7 @@
 """Turns a pushed event into the statement that is stored and sent. It holds no name, number or address."""
 
 from collections.abc import Callable, Mapping
-from datetime import datetime
+from datetime import date, datetime
 from typing import Literal
 
 from common.codes.id_number import has_hukou
@@ -16,6 +16,7 @@ from common.events.pushed_values import (
     PopulationValue,
     RegistrationValue,
 )
+from common.message import derived_id
 from msgspec.structs import replace
 
 from ingestion.domain.person import Person, join, statements_of
@@ -48,6 +49,17 @@ def statement_of(
 def with_standing(statement: Statement, at: datetime, counts_as: Standing) -> Statement:
     """The statement with a new standing from the instant `at`."""
     return replace(statement, standing=(*statement.standing, StandingChange(at, counts_as)))
+
+
+def id_of_hint_end(chain: str, ended_on: date) -> str:
+    """The event id of the statement with which the platform ends the hint of a stay."""
+    return derived_id("hint_ended", chain, ended_on.isoformat())
+
+
+def is_hint_end(statement: Statement) -> bool:
+    """Whether the platform made the statement, to end the hint of a stay."""
+    ended_on = statement.valid_to
+    return ended_on is not None and statement.event_id == id_of_hint_end(statement.chain, ended_on)
 
 
 def counting_since(statement: Statement) -> datetime | None:

@@ -9,14 +9,13 @@ from datetime import date, datetime
 from typing import Final
 
 from common.events.facts import Statement
-from common.message import derived_id
 from rules.facts.timeline import Fact, facts_known_at
 from shell import clock
 from shell.store.database import Database
 
 from ingestion.domain.identity import Circles, settle_circles
 from ingestion.domain.person import Person, instant_of_batch, place, statements_of
-from ingestion.domain.statements import with_standing
+from ingestion.domain.statements import id_of_hint_end, with_standing
 from ingestion.recording.batch import Request
 from ingestion.recording.locks import load
 from ingestion.recording.storage import save_persons
@@ -52,7 +51,7 @@ def end_hint(person: Person, hint: store.Hint, instant: datetime, today: date) -
         return False
     last = statements[-1]
     ended = Statement(
-        event_id=derived_id("hint_ended", last.chain, hint.ends_on.isoformat()),
+        event_id=id_of_hint_end(last.chain, today),
         chain=last.chain,
         action="ended",
         kind=last.kind,
