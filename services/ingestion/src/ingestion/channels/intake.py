@@ -196,7 +196,8 @@ def _split(batch: Sequence[_Part]) -> Halves[_Part] | None:
 
 
 def _parts(events: Sequence[Pushed], rejected: Sequence[Rejected]) -> list[_Part]:
-    """Divide the events of a request into parts of at most BATCH_WEIGHT_MAX. The last part has all rejected events."""
+    """Divide a request into parts, whose events weigh at most BATCH_WEIGHT_MAX each. The last part has all rejected
+    events, too."""
     parts: list[_Part] = []
     current: list[Pushed] = []
     weight = 0

@@ -77,7 +77,8 @@ async def push_events(request: Request, caller: Annotated[Caller, Depends(sender
 
 
 def _only_source(caller: Caller) -> str | None:
-    """The only source that the caller may send for. None for an administrator: each event names its source."""
+    """The only source that the caller may send for. None for an administrator of everything: each event names its
+    source. Raises NotAllowed for an administrator of an area."""
     match scope_of(caller):
         case OwnSource(source):
             return source

@@ -48,8 +48,8 @@ async def on_pushed(records: Sequence[Record], tx: Tx) -> None:
     """Record a batch. A faulty event is stored as a rejection of its source. A record of an unknown sender is counted
     and parked.
 
-    Quotas reject nothing here. The excess is charged to the source's other channels, and the broker's own quotas
-    throttle a source that sends too fast.
+    Quotas reject nothing here. The events are charged to the source's quota, so that an excess delays its other
+    channels. The broker's own quotas throttle a source that sends too fast.
     """
     await sources.refresh_on(tx.sql)
     now = clock.now()

@@ -51,10 +51,10 @@ async def list_unverified(
     limit: Limit = 100,
     after: Cursor | None = None,
 ) -> UnverifiedPageOut:
-    """Counts for the days on which the platform read the records. Without `until` the last day is today; without
-    `since` it is the only day. These records count for no source. A source sees the counts under its own name.
-    Officers and auditors see the counts of the sources in their area; those of the nation also see records that name
-    no source."""
+    """Counts for the days on which the platform read the records. Without `until`, the period ends today. Without
+    `since`, the period is its last day alone. These records count for no source. A source sees the counts under its own
+    name. Officers and auditors see the counts of the sources in their area; those of the nation also see records that
+    name no registered source."""
     first, last = _period(since, until)
     await sources.refresh(db)
     cursor = _cursor(after)
@@ -65,7 +65,7 @@ async def list_unverified(
 
 
 async def forget_unverified(database: Database) -> int:
-    """Job: delete counts that are older than DAYS_KEPT; returns how many."""
+    """Job: delete at most FORGET_MAX counts that are older than DAYS_KEPT days; returns how many."""
     async with database.transaction() as tx:
         return await store.delete_before(tx, clock.today() - timedelta(days=DAYS_KEPT), FORGET_MAX)
 

@@ -8,8 +8,11 @@ from sqlmodel import SQLModel
 
 
 class CorrectionRow(SQLModel, table=True):
-    """A request to a source to correct an event. `code`, `pointer`: as in the published list. `rule`: the cause of the
-    request (`recording.correction_requests.Rule`). `looked_at`: the last check for an answer."""
+    """A request to a source to correct an event.
+
+    `target`: whether the event was rejected, waiting or applied when the source was asked. `code`: the problem, a
+    published code. `pointer`: its place in the event. `rule`: the cause of the request
+    (`recording.correction_requests.Rule`). `looked_at`: the last check for an answer."""
 
     __tablename__ = "corrections"
     __table_args__ = (

@@ -42,7 +42,8 @@ Person = IdNumber | IdProblem
 
 
 def check_event(kind: Kind, event: PopulationEvent[Any], person: Person, now: datetime) -> list[Fault]:
-    """All faults of a decoded event, except those of its source."""
+    """All faults of a decoded event, except those of its source. The data of an event with an impossible year is not
+    checked."""
     faults: list[Fault] = []
     if isinstance(person, IdProblem):
         faults.append(fault("/data/person/id_number", person.code.value))

@@ -216,7 +216,8 @@ def reopen(kept: bytes) -> Pushed:
 
 
 def _decode_old(decoder: msgspec.json.Decoder[PopulationEvent[Any]], kept: bytes) -> PopulationEvent[Any]:
-    """Decode an event that an earlier version accepted although texts end with a line break. Only its ids keep that."""
+    """Decode an event that an earlier version accepted although texts end with a line break. Only its ids keep the line
+    break."""
     stored = msgspec.json.decode(kept)
     event = decoder.decode(_encode(_without_final_breaks(stored)))
     data = replace(event.data, previous_event_id=stored["data"].get("previous_event_id"))

@@ -1,7 +1,7 @@
 """The data of a batch, from its loading to its saving.
 
 A *chain* is an event that begins it, and all later events of its source that correct, end or annul it. Its id is the id
-of the first event. A *part* is the share of one member in a household list.
+of the first event. A *part*: all copies of one source's statements about one household for one member.
 """
 
 from collections.abc import Collection, Mapping
@@ -21,7 +21,7 @@ from ingestion.recording.store.quarantine import Part, Waited
 
 
 class Withheld(NamedTuple):
-    """An event that counted, and waits from now on."""
+    """An event that counted, and counts no more. It waits, or with the reason WITHDRAWN its source has withdrawn it."""
 
     event_id: str
     person_id: str
@@ -97,7 +97,8 @@ class Work:
     - `placing`, `circles`, `admission`: the results for the events. `standing_before`: of the judged persons.
     - `household_of_event`: a household that the chain of the event touches. `source_ids`: see `domain.person.place`.
     - `new_names`: person and name. `registrations_changed`: persons whose name may change. `account_changes`.
-    - `held_parts`, `released_parts`: member parts that begin or cease to wait. `withheld`: events that counted before.
+    - `held_parts`: member parts that this batch lets wait, also those that wait already. `released_parts`: those that
+      cease to wait. `withheld`: events that counted before.
     - `quiet`: deaths that raise no suspicion. `now_waiting`: the person by new row of the quarantine.
     - `judge_again`: persons for another round. `separated`: those of them who lost an identity.
     - `over_limit`: the count by source and kind, if it is above the limit of a group.

@@ -33,8 +33,8 @@ async def ask(
 ) -> int:
     """Store correction requests and emit them. Returns the number of new ones.
 
-    An event with an open request gets no second one. `by`: the officer or the rule. `correction_id`: the id of the
-    request, if there is only one."""
+    An event with an open request gets no second one. `by`: the officer, or the name of a job or rule of the platform.
+    `correction_id`: the id of the request, if there is only one."""
     by_id = {correction_id or _derived_id(a, now): a for a in asked}
     rows = [_row(id_, a) for id_, a in by_id.items()]
     asking = store.Asking(rule, by, now, now + timedelta(days=CORRECTION_DAYS))

@@ -18,7 +18,7 @@ _NEVER: Final = datetime.max.replace(tzinfo=UTC)
 
 
 def mates_of(work: Work, person_id: str) -> frozenset[str]:
-    """Vouched divisions of the other persons who are taken for the same human now."""
+    """The divisions of the person's mates that are vouched. A division that is vouched by silence only is left out."""
     return _vouched(work.persons[p] for p in ids_of_mates(work, person_id))
 
 
@@ -57,7 +57,8 @@ def all_mates(work: Work) -> dict[str, set[str]]:
 
 
 class Judged(NamedTuple):
-    """The person who is being judged, with the vouched divisions that follow; the row has the earlier ones."""
+    """The person who is being judged. `divisions`: the vouched divisions by this judgement; the person's row still has
+    the earlier ones."""
 
     person_id: str
     divisions: frozenset[str]

@@ -176,7 +176,8 @@ def _households(known: Mapping[str, Known], followed: Collection[str]) -> set[st
 
 
 async def _holders(tx: Tx, work: Work) -> dict[bytes, str]:
-    """The persons of ID numbers that are printed in certificates of other persons, if such persons exist."""
+    """The persons of ID numbers that certificates print, by blind index. Numbers in `work.person_of` are left out, and
+    numbers without a person."""
     named = {e.holder.index for e in work.events if e.holder is not None} - work.person_of.keys()
     return _person_ids(await store.load_identities(tx, named)) if named else {}
 

@@ -63,7 +63,7 @@ class Members:
         person.add(recorded_now(copy, self._instant), source_ids)
 
     def _restore(self, person: Person, copied: Statement) -> bool:
-        """Let a withheld copy count again. False if the person has no such copy."""
+        """Let the person's copy of a statement count again if it is withheld. False if the person has no copy of it."""
         if not any(_is_same(s, copied) for s in statements_of(person.statements)):
             return False
         restate(person, self._instant, lambda s: "full" if _is_withheld(s) and _is_same(s, copied) else None)
@@ -189,7 +189,7 @@ def _counts(work: Work, statement: Statement) -> bool:
 
 
 async def release_parts(tx: Tx, work: Work, members: Members) -> None:
-    """Give their parts to members to whom the source of a household list belongs now."""
+    """Give waiting parts to the members to whom their sources belong now."""
     for part in members.releasable_parts():
         entries = [e for e in work.states[part.household].entries if e.statement.source == part.source]
         await _give(tx, work, copies_for(part.household, entries, part.person_id), members)

@@ -46,14 +46,14 @@ def _waiting_deaths(work: Work) -> dict[str, list[Pushed]]:
 
 
 def _suspect_withheld(work: Work, person_id: str, known: OwnByEvent, instant: datetime) -> None:
-    """Suspect the person's deaths that counted and wait again. Their own statements are removed from `known`."""
+    """Suspect the person's deaths that counted and wait again. Suspicions about them are removed from `known`."""
     for withheld in work.withheld:
         if withheld.is_death_of(person_id):
             _suspect_again(work, withheld, known.pop(withheld.event_id, None), instant)
 
 
 def _suspect_waiting(work: Work, waiting: Sequence[Pushed], known: OwnByEvent, instant: datetime) -> None:
-    """Suspect the new ones of the waiting deaths, and let each of `known` count while its death waits.
+    """Suspect new waiting deaths that are not quiet. Keep each suspicion in `known` in force while its death waits.
 
     A death is suspected when it arrives, or never. An older death without a suspicion was quiet when it arrived."""
     loud = {event.event_id for event in waiting} - work.quiet
@@ -123,7 +123,7 @@ class _Doubt(NamedTuple):
 def _update_doubts(
     work: Work, doubts: Sequence[Statement], person_id: str, known: Sequence[OwnStatement], instant: datetime
 ) -> None:
-    """Add the missing doubts about a person's identity changes, and let each of `known` count while its change waits.
+    """Add the missing doubts about a person's identity changes. Keep each of `known` in force while its change waits.
 
     `doubts`: the last statement of each waiting change. If the source has corrected the other number, the doubt about
     the wrong number ends."""
@@ -181,12 +181,12 @@ def _add_own(work: Work, own: OwnStatement, statement: Statement, holders: Colle
 
 
 def _set_counting(person: Person, chain: str, counts: bool, instant: datetime) -> None:
-    """Let the own statement of a chain count, or withhold it, from `instant` on."""
+    """Put the own statement of a chain in force from `instant` on, or withhold it."""
     restate(person, instant, lambda s: _standing_of_own(s, counts) if s.chain == chain else None)
 
 
 def _standing_of_own(statement: Statement, counts: bool) -> Standing:
-    """The standing of an own statement. A doubt that counts has the standing `waits`."""
+    """The standing of an own statement: in force, a suspicion counts fully, and a doubt has the standing `waits`."""
     if not counts:
         return "withheld"
     return "waits" if statement.kind == "identity_change" else "full"

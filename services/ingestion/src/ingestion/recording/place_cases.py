@@ -132,7 +132,7 @@ async def _settle_cases(tx: Tx, work: Work, settled: Sequence[store.SettledCase]
 
 
 async def _name_outcomes(tx: Tx, case_ids: Mapping[CaseOutcome, Sequence[str]]) -> None:
-    """Name the outcomes that differ from `vouched`, with which the cases were closed."""
+    """Store each outcome other than `vouched`: the cases were closed as `vouched` before."""
     for outcome in case_ids.keys() - {"vouched"}:
         await store.name_outcome(tx, case_ids[outcome], outcome)
 

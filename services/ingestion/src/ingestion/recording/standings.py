@@ -41,7 +41,7 @@ def statement_in_batch(work: Work, event: Pushed, instant: datetime) -> Statemen
 
 
 def _note_account_change(work: Work, person: Person, statement: Statement) -> None:
-    """Note a statement that names another bank account than the one stated last."""
+    """Note a statement that names another bank account than the last one that counts fully."""
     account = _account(statement)
     if account is None or not person.has_account:
         return

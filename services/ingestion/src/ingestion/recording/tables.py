@@ -107,7 +107,8 @@ class ForeignCountRow(SQLModel, table=True):
 class GroupRow(SQLModel, table=True):
     """Many events (or claimed places) of one source, kind and day as one case, which two officers settle as a whole.
 
-    `outcome`, `grant_days`, `reason`: the decision of the first officer; from `decided_at` on, of both.
+    `outcome`, `grant_days`: the decision of the first officer; from `decided_at` on, of both. `reason`: the text of the
+    officer who decided last.
     `grant_days`: for so many days the release lets the source state this kind. `done`: rows that it has settled."""
 
     __tablename__ = "groups"

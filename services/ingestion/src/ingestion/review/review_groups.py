@@ -77,8 +77,8 @@ async def settle_group(
     group_id: UUID, body: SettleIn, caller: Annotated[Caller, Depends(require("officer"))], db: Db
 ) -> GroupDecisionOut:
     """Audited. Two officers must decide the same outcome and `grant_days`; a different decision takes the place of the
-    first one. The group is then `settling`: a job settles its rows in steps. For
-    claimed places, `release` confirms them and `discard` objects to them."""
+    first one. After the second equal decision the group is `settling`: a job settles its rows in steps. For claimed
+    places, `release` confirms them and `discard` objects to them."""
     key = str(group_id)
     async with db.transaction() as tx:
         group = await store.lock_group(tx, key)
@@ -101,8 +101,8 @@ def _check_grant(body: SettleIn, holds: str) -> None:
 
 
 async def _decide(tx: Tx, group: store.Group, body: SettleIn, caller: Caller) -> GroupState:
-    """Store this officer's decision; return the state of the group after it. Raises Conflict for a second decision of
-    one officer."""
+    """Store this officer's decision; return the state of the group after it. Raises Conflict if the first
+    officer makes the same decision again."""
     same = (group.outcome, group.grant_days) == (body.outcome, body.grant_days)
     if group.first_by is None or not same:
         await store.note_first(tx, group.group_id, caller.subject, body.outcome, body.grant_days, body.reason)

@@ -51,7 +51,8 @@ def _out(case: store.PlaceCase) -> PlaceCaseOut:
 
 @router.post("/v1/places/{case_id}/confirm", summary="The person has moved there")
 async def confirm_place(case_id: UUID, body: ReasonIn, caller: Officer, db: Db) -> PlaceDecisionOut:
-    """Audited. The place is vouched from now on. Events of its sources that waited for it take effect."""
+    """Audited. The place is vouched from now on. Waiting events take effect if their sources belong to the person by
+    this place."""
     async with db.transaction() as tx:
         return await decide_place(tx, str(case_id), caller, body.reason, "confirmed")
 

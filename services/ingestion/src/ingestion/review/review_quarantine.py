@@ -78,13 +78,14 @@ def _out(row: Quarantined, alive: Mapping[str, list[str]]) -> QuarantinedOut:
 def officers_needed(row: Quarantined) -> int:
     """The number of officers who must agree on a release.
 
-    Two, if a source that does not belong states a kind that moves or ends money, or to overrule an objection."""
+    Two for a `strict` kind if `_is_foreign`, and two to overrule an objection."""
     strict = row.kind in standing_rules().strict and _is_foreign(row)
     return 2 if strict or row.reason == "place_objected" else 1
 
 
 def _is_foreign(row: Quarantined) -> bool:
-    """Whether the source does not belong to the person: then the source's own area is not the owner."""
+    """Whether the source does not belong to the person, or may not: its area is not the owner. So an escalated event
+    also counts as foreign."""
     return row.reason in RULE_REASONS or row.owner != registered()[row.source].area
 
 
@@ -94,9 +95,9 @@ def _is_foreign(row: Quarantined) -> bool:
 @router.post("/v1/quarantine/{event_id}/release", summary="Let the event take effect")
 async def release(event_id: UUID, body: ReleaseIn, caller: Officer, db: Db) -> SettledOut:
     """Audited. A death, a bank account and an identity change need two officers if the source does not belong to the
-    person. An objected place always needs two. Other events are refused (409, `not_releasable`): the event before them
-    waits, too, or is about another person or kind; the person would have too many numbers; the event is a whole
-    household list. They can only be discarded."""
+    person, or if the event was escalated. An objected place always needs two. Other events are refused (409,
+    `not_releasable`): the event before them waits, too, or is about another person or kind; the person would have too
+    many numbers; the event is a whole household list. They can only be discarded."""
     key = str(event_id)
     async with db.transaction() as tx:
         row = await _open_row(tx, key, caller)
@@ -194,7 +195,7 @@ async def _need_sign_of_life(tx: Tx, person_id: str, event_id: str, died_on: dat
 async def _agreed(tx: Tx, row: Quarantined, caller: Caller, outcome: str, needed: int) -> bool:
     """Whether enough officers have decided the same. If not, store this decision as the first one.
 
-    Raises Conflict if one officer decides twice."""
+    Raises Conflict if the first officer makes the same decision again."""
     if needed < 2:
         return True
     if row.first_outcome == outcome and row.first_by is not None:

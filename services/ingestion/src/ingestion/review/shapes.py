@@ -127,7 +127,8 @@ GroupOutcome = Literal["release", "discard"]
 class GroupOut(BaseModel):
     """All events of `source`, `kind` and `day` that wait because the source does not belong, or all places that it
     claimed. `total`: its rows. `waiting`: its open rows. `done`: rows that the officers' decision has settled.
-    `outcome`, `grant_days`, `reason`: the decision of `first_by`, effective from `decided_at`."""
+    `outcome`, `grant_days`: the decision of `first_by`, effective from `decided_at`. `reason`: the text of the officer
+    who decided last."""
 
     group_id: str
     source: str

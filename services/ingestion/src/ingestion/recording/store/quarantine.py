@@ -20,8 +20,10 @@ class Waited(NamedTuple):
 
 
 class Part(NamedTuple):
-    """The part of a household list about a member to whom its source does not belong. `id`: of its row in quarantine.
-    `event_id`: the list with which it began to wait; empty for a part that was loaded."""
+    """The copies of one source's statements about a household that wait for one member (`recording.batch`).
+
+    `id`: of the row in quarantine. `event_id`: a statement that this batch has not copied; empty for a part that was
+    loaded."""
 
     id: str
     household: str
@@ -90,7 +92,8 @@ class Waiting(NamedTuple):
 async def insert_quarantine(tx: Tx, rows: Sequence[Waiting], since: datetime, deadline: datetime) -> set[str]:
     """Insert rows; returns the ids of the new rows, and of the released rows that are in use again.
 
-    A released event waits again, as a row of the given person. A part that officers have discarded stays discarded."""
+    A released event or part waits again, now as a row of the person in `rows`. An event or part that officers have
+    discarded stays discarded."""
     if not rows:
         return set()
     ordered = sorted(rows)

@@ -28,7 +28,7 @@ async def count_foreign(tx: Tx, added: Mapping[SourceKind, int], day: date) -> d
 
 
 async def count_refuted(tx: Tx, pairs: Collection[tuple[str, str]]) -> dict[tuple[str, str], int]:
-    """The number of discarded deaths by (person_id, source). A correction or an end of a death is no death of its own."""
+    """The number of discarded deaths by (person_id, source). A correction or an end of a death is not counted."""
     if not pairs:
         return {}
     rows = await tx.sql.fetch(

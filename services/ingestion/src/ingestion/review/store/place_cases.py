@@ -107,7 +107,7 @@ async def list_silent(tx: Tx, today: date, limit: int) -> list[CaseKey]:
 
 
 async def list_overdue(tx: Tx, at: datetime, limit: int) -> dict[str, str]:
-    """Lock overdue cases; return the owner by case. A case of a group is escalated with its group.
+    """Lock overdue cases; return the owner by case. Cases of groups are left out: a group is escalated as a whole.
 
     A case that the nation owns is listed only if it was never escalated."""
     rows = await tx.sql.fetch(

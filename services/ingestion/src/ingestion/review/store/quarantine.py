@@ -130,7 +130,7 @@ class Overdue(NamedTuple):
 
 @reads.rows(Overdue)
 def list_overdue(at: datetime, limit: int) -> Select[QuarantineRow]:
-    """Lock and list rows past their deadline. An event of a group is escalated with its group.
+    """Lock and list rows past their deadline. Events of groups are left out: a group is escalated as a whole.
 
     A row that the nation owns is listed only if it was never escalated."""
     return (
