@@ -392,6 +392,18 @@ async def test_a_release_may_grant_standing_for_a_time(push, people, victim, hea
     assert len(await quarantine()) == 1
 
 
+async def test_two_officers_decide_the_same_grant(push, people, victim, settle, quarantine):
+    event = sent_by(people.event("bank_account", victim, WAITING["bank_account"], id="b"), OTHER_PROVINCE)
+    (receipt,) = await push(event, expect="quarantined")
+    await settle(receipt["event_id"], "release", "王科员")
+    (second,) = await settle(receipt["event_id"], "release", "李科员", grant_days=30)
+    assert second.json()["state"] == "open"
+    (row,) = await quarantine()
+    assert (row["first_by"], row["first_outcome"], row["first_grant_days"]) == ("李科员", "release", 30)
+    (third,) = await settle(receipt["event_id"], "release", "王科员", grant_days=30)
+    assert third.json()["state"] == "released"
+
+
 async def test_a_changed_account_is_reported(push, people, victim, driver, heads):
     first = people.event("bank_account", victim, people.further["bank_account"], id="1", valid_from="2026-01-01")
     await push(first, expect="accepted")

@@ -10,8 +10,9 @@ from sqlmodel import SQLModel
 class QuarantineRow(SQLModel, table=True):
     """An accepted event that waits, or the part of one household member (`part_of` the list's event).
 
-    `owner`: the area whose officers decide. `chain`: of an event that counted before. `first_by`, `first_outcome`: the
-    decision of the first of two officers. `refuted_by`: the sign of life that refutes a death."""
+    `owner`: the area whose officers decide. `chain`: of an event that counted before. `first_by`, `first_outcome`,
+    `first_grant_days`: the decision of the first of two officers. `refuted_by`: the sign of life that refutes a
+    death."""
 
     __tablename__ = "quarantine"
     __table_args__ = (
@@ -53,6 +54,7 @@ class QuarantineRow(SQLModel, table=True):
     chain: str | None = columns.uuid(null=True)
     first_by: str | None = columns.text(null=True)
     first_outcome: str | None = columns.text(null=True)
+    first_grant_days: int | None = columns.integer(null=True)
     refuted_by: str | None = columns.uuid(null=True)
 
 

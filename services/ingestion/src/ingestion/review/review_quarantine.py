@@ -95,16 +95,17 @@ def _is_foreign(row: Quarantined) -> bool:
 @router.post("/v1/quarantine/{event_id}/release", summary="Let the event take effect")
 async def release(event_id: UUID, body: ReleaseIn, caller: Officer, db: Db) -> SettledOut:
     """Audited. A death, a bank account and an identity change need two officers if the source does not belong to the
-    person, or if the event was escalated. An objected place always needs two. Other events are refused (409,
-    `not_releasable`): the event before them waits, too, or is about another person or kind; the person would have too
-    many numbers; the event is a whole household list. They can only be discarded."""
+    person, or if the event was escalated. An objected place always needs two. Two officers must also decide the same
+    `grant_days`. Other events are refused (409, `not_releasable`): the event before them waits, too, or is about
+    another person or kind; the person would have too many numbers; the event is a whole household list. They can only
+    be discarded."""
     key = str(event_id)
     async with db.transaction() as tx:
         row = await _open_row(tx, key, caller)
         if row.reason not in RELEASABLE or (row.kind == "household" and row.part_of is None):
             raise Conflict("this event cannot take effect without the one that it follows", code="not_releasable")
         await _audit(tx, caller, "release", row, body.reason)
-        if not await _agreed(tx, row, caller, "release", officers_needed(row)):
+        if not await _agreed(tx, row, caller, "release", officers_needed(row), body.grant_days):
             return SettledOut(event_id=key, state="open")
         work = await decide_again(tx, await _request(tx, row, caller, body.grant_days), clock.now())
         if key not in work.placing.chains and key not in {part.id for part in work.released_parts}:
@@ -192,17 +193,19 @@ async def _need_sign_of_life(tx: Tx, person_id: str, event_id: str, died_on: dat
 # ── both ────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-async def _agreed(tx: Tx, row: Quarantined, caller: Caller, outcome: str, needed: int) -> bool:
-    """Whether enough officers have decided the same. If not, store this decision as the first one.
+async def _agreed(
+    tx: Tx, row: Quarantined, caller: Caller, outcome: str, needed: int, grant_days: int | None = None
+) -> bool:
+    """Whether enough officers have decided the same, also about a grant. If not, store this decision as the first one.
 
     Raises Conflict if the first officer makes the same decision again."""
     if needed < 2:
         return True
-    if row.first_outcome == outcome and row.first_by is not None:
+    if row.first_by is not None and (row.first_outcome, row.first_grant_days) == (outcome, grant_days):
         if row.first_by == caller.subject:
             raise Conflict("a second officer must decide", code="same_officer")
         return True
-    await store.note_first(tx, row.event_id, caller.subject, outcome)
+    await store.note_first(tx, row.event_id, caller.subject, outcome, grant_days)
     return False
 
 

@@ -20,8 +20,8 @@ class QuarantinedOut(BaseModel):
     """An event that waits, or the part of one household member (`part_of` the list's event).
 
     `waits_for`: the event that it follows. `owner`: the area whose officers decide. `officers_needed`: how many must
-    agree on a release. `first_outcome`: the decision of the first of them. `signs_of_life`: for a death, the `alive`
-    events of the same person that wait, too."""
+    agree on a release. `first_outcome`, `first_grant_days`: the decision of the first of them. `signs_of_life`: for a
+    death, the `alive` events of the same person that wait, too."""
 
     event_id: str
     person_id: str
@@ -43,6 +43,7 @@ class QuarantinedOut(BaseModel):
     officers_needed: int
     first_by: str | None
     first_outcome: str | None
+    first_grant_days: int | None
     refuted_by: str | None
     signs_of_life: list[str] = []
 

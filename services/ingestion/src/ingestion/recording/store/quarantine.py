@@ -109,7 +109,8 @@ async def insert_quarantine(tx: Tx, rows: Sequence[Waiting], since: datetime, de
              SET person_id = excluded.person_id, reason = excluded.reason, owner = excluded.owner,
                  state = excluded.state, chain = excluded.chain, since = excluded.since,
                  deadline = excluded.deadline, settled_at = excluded.settled_at,
-                 settled_by = NULL, first_by = NULL, first_outcome = NULL, group_id = NULL, escalated_at = NULL
+                 settled_by = NULL, first_by = NULL, first_outcome = NULL, first_grant_days = NULL, group_id = NULL,
+                 escalated_at = NULL
              WHERE q.state = 'released'
            RETURNING event_id""",
         *columns,
@@ -134,7 +135,7 @@ async def forget_first_decisions(tx: Tx, person_ids: Collection[str]) -> None:
     the same content."""
     if person_ids:
         await tx.sql.execute(
-            """UPDATE quarantine SET first_by = NULL, first_outcome = NULL
+            """UPDATE quarantine SET first_by = NULL, first_outcome = NULL, first_grant_days = NULL
                WHERE person_id = ANY($1::uuid[]) AND state = 'open' AND first_by IS NOT NULL""",
             list(person_ids),
         )
@@ -174,7 +175,8 @@ async def reopen(tx: Tx, event_ids: Sequence[str], since: datetime, deadline: da
         )
         await tx.sql.execute(
             """UPDATE quarantine SET state = 'open', since = $2, deadline = $3, settled_at = NULL, settled_by = NULL,
-                      first_by = NULL, first_outcome = NULL, group_id = NULL, escalated_at = NULL
+                      first_by = NULL, first_outcome = NULL, first_grant_days = NULL, group_id = NULL,
+                      escalated_at = NULL
                WHERE event_id = ANY($1::uuid[]) AND state = 'withdrawn'""",
             list(event_ids),
             since,
@@ -237,7 +239,8 @@ async def explain_waiting(tx: Tx, reasons: Mapping[str, Reason]) -> None:
     while its reason is the same. A first decision lapses if the reason or the owner changes."""
     if reasons:
         await tx.sql.execute(
-            """UPDATE quarantine q SET reason = u.reason, owner = u.owner, first_by = NULL, first_outcome = NULL
+            """UPDATE quarantine q SET reason = u.reason, owner = u.owner,
+                      first_by = NULL, first_outcome = NULL, first_grant_days = NULL
                FROM unnest($1::uuid[], $2::text[], $3::text[]) AS u(event_id, reason, owner)
                WHERE q.event_id = u.event_id
                  AND (q.reason <> u.reason OR (q.owner <> u.owner AND q.escalated_at IS NULL))""",

@@ -37,6 +37,7 @@ class Quarantined(NamedTuple):
     chain: str | None
     first_by: str | None
     first_outcome: str | None
+    first_grant_days: int | None
     refuted_by: str | None
 
 
@@ -88,10 +89,14 @@ async def list_waiting_signs_of_life(connection: Any, person_ids: Sequence[str])
     return {row[0]: list(row[1]) for row in rows}
 
 
-async def note_first(tx: Tx, event_id: str, by: str, outcome: str) -> None:
+async def note_first(tx: Tx, event_id: str, by: str, outcome: str, grant_days: int | None) -> None:
     """Note the decision of the first of two officers. The same decision by a second officer makes it effective."""
     await tx.sql.execute(
-        "UPDATE quarantine SET first_by = $2, first_outcome = $3 WHERE event_id = $1", event_id, by, outcome
+        "UPDATE quarantine SET first_by = $2, first_outcome = $3, first_grant_days = $4 WHERE event_id = $1",
+        event_id,
+        by,
+        outcome,
+        grant_days,
     )
 
 
@@ -153,7 +158,7 @@ async def escalate(tx: Tx, owners: Mapping[str, str], at: datetime, deadline: da
     A first decision of an officer of the area below lapses."""
     await tx.sql.execute(
         """UPDATE quarantine q SET owner = u.owner, escalated_at = $3, deadline = $4,
-                  first_by = NULL, first_outcome = NULL
+                  first_by = NULL, first_outcome = NULL, first_grant_days = NULL
            FROM unnest($1::uuid[], $2::text[]) AS u(event_id, owner) WHERE q.event_id = u.event_id""",
         list(owners),
         list(owners.values()),
