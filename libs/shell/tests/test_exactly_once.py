@@ -188,6 +188,19 @@ async def test_a_parked_record_can_be_replayed_when_the_bug_is_gone(database: Da
     assert await database.pool.fetchval("SELECT state FROM parked") == "replayed"
 
 
+async def test_a_replayed_event_that_is_read_again_has_no_second_effect(database: Database, driver: Driver) -> None:
+    """An operator moved the position back to before the parked record, or the relay sent the event twice."""
+    poison = event_record(missed("poison", "p1"))
+    await driver.deliver_records([poison])
+    parked_id = await database.pool.fetchval("SELECT parked_id FROM parked")
+    mended = Handlers({VisitMissed: only_write})
+    async with database.transaction() as tx:
+        record, consumer, generation = await take_parked(tx, parked_id)
+        await dispatch(tx, consumer, mended, [record], generation)
+    await Driver(database, mended).deliver_records([event_record(missed("first", "p2")), poison])
+    assert await seen(database) == ["poison", "first"]
+
+
 async def test_what_waits_behind_a_parked_record_is_replayed_after_it_and_not_before(
     database: Database, driver: Driver
 ) -> None:

@@ -9,7 +9,7 @@ A raw handler takes the undecoded records of an untrusted topic: `async def on_p
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 from common.errors import BadMessage
@@ -105,19 +105,22 @@ def _version(message: Message[Event]) -> int:
     return version if isinstance(version, int) else 0
 
 
+_CLAIM: Final = """
+INSERT INTO inbox (consumer, generation, event_id) SELECT $1, $2, unnest($3::uuid[])
+ON CONFLICT DO NOTHING RETURNING event_id
+"""
+
+
 async def _claim(tx: Tx, consumer: str, messages: list[Message[Event]], generation: int) -> list[Message[Event]]:
     """Store event ids in the inbox, and return the messages without events that were handled before. States are not
-    claimed, since handlers compare their versions."""
+    claimed, since handlers compare their versions.
+
+    A replay also claims for generation 0. So an event whose record is read again later is not handled twice."""
     ids = [m.id for m in messages if not type(m.data).state]
     if ids:
-        rows = await tx.sql.fetch(
-            """INSERT INTO inbox (consumer, generation, event_id) SELECT $1, $2, unnest($3::uuid[])
-               ON CONFLICT DO NOTHING RETURNING event_id""",
-            consumer,
-            generation,
-            ids,
-        )
-        fresh = {row[0] for row in rows}
+        fresh = {row[0] for row in await tx.sql.fetch(_CLAIM, consumer, generation, ids)}
+        if generation > 0:
+            await tx.sql.execute(_CLAIM, consumer, 0, ids)
         messages = [m for m in messages if type(m.data).state or m.id in fresh]
     crash_point("after_inbox")
     return messages
