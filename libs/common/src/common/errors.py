@@ -16,7 +16,8 @@ from pydantic import BaseModel
 
 
 class Problem(BaseModel):
-    """One fault in a body: `pointer` is an RFC 6901 JSON pointer, `code` from a published list."""
+    """One fault in a request or file. `pointer`: its place (RFC 6901), empty for the whole. `code`: from a published
+    list."""
 
     pointer: str
     code: str

@@ -74,7 +74,8 @@ _COVERED = frozenset(code[:4] for code in _BY_CODE if len(code) == COUNTY_DIGITS
 
 
 def get(code: str, on: date | None = None) -> Division | None:
-    """The division that `code` names on a day (without a day: its latest period); None when unknown.
+    """The division that `code` names on a day (without a day: its latest period). None if the code is unknown or names
+    nothing on that day.
 
     An unlisted town or village gets the name and the period of the nearest listed area above: its town, else its
     county. If its first six digits are those of a city or a province, it lies directly in that area.

@@ -156,8 +156,8 @@ def has_hukou(number: str) -> bool:
 
 
 def parse(raw: str) -> IdNumber:
-    """Return a parsed ID number that was accepted before. Raises ValueError for any other text; its message has the
-    IdCode and not the text."""
+    """Return the parts of an ID number that `check` has accepted before. Raises ValueError if the text is no ID number;
+    the message has the IdCode and not the text."""
     found = check(raw, None)
     if isinstance(found, IdProblem):
         raise ValueError(f"{found.code}: {found.detail}")

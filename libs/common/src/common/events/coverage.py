@@ -1,7 +1,8 @@
 """Coverage: fact kinds that sources report completely in a division. There a missing fact means "no".
 
-If other kinds only are declared for a place and the areas above it, or none any more, a missing fact means "unknown".
-Where nothing was ever declared, the kind of fact decides (`absence` in `common.events.kinds`).
+A declaration of a division also holds for the areas within it. If a place has declarations and none of them covers
+the kind on the day, a missing fact means "unknown". Without a declaration, the kind of fact decides (`absence` in
+`common.events.kinds`).
 """
 
 from datetime import date

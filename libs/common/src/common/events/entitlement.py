@@ -79,7 +79,8 @@ class IncidentTold(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
 
 
 class LivingTagsTold(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
-    """Living tags over [`from_`, `to`), last verified on a day. It states that there are tags, not which ones."""
+    """Living tags over [`from_`, `to`). It states that there are tags, not which ones. `verified_on`: the day of the
+    last verification; without one, the first day of the tags or the day of the report."""
 
     verified_on: date
     from_: date | None = msgspec.field(name="from", default=None)
@@ -97,10 +98,10 @@ class Circumstances(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
 class MoveGap(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """Months in which no area pays `item`, because the person moved and the lists of two areas leave a gap.
 
-    From `first_month` until `until_month` (YYYY-MM; None: open). `old`: the area that paid until the move. `new`: the
-    area whose list covers the item after it; None if that list refuses it or has no such item. `left` and `moved_to`:
-    the counties between which hukou or residence moved. The policies belong to the intervals before and after. `why`:
-    the reason why the new area does not pay.
+    The months are [`first_month`, `until_month`), as YYYY-MM. `until_month` None: open. `old`: the area that paid until
+    the move. `new`: the area whose list covers the item after it; None if that list refuses it or has no such item.
+    `left` and `moved_to`: the counties between which hukou or residence moved. The policies belong to the intervals
+    before and after. `why`: the reason why the new area does not pay.
     """
 
     item: str
@@ -134,7 +135,7 @@ class EntitlementsDecided(Event, frozen=True, kw_only=True, omit_defaults=True):
     recorded_at: Instant  # the newest recorded time of the inputs of this decision
     entitlements: tuple[Entitlement, ...]
     birth_date: date | None = None
-    residence: str | None = None  # the person's present division, if known
+    residence: str | None = None  # the division of the last known residence
     hukou: str | None = None
     died_on: date | None = None
     death_suspected_on: date | None = None

@@ -60,8 +60,8 @@ class _Value(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_
 
 
 class Registration(_Value, frozen=True, kw_only=True, tag="registration"):
-    """Sex, birth date and hukou of a person. A person with a residence permit has no hukou and belongs to the place of
-    residence."""
+    """Sex, birth date and hukou of a person. A person with a residence permit has no hukou, so only the lists of the
+    residence apply."""
 
     sex: Literal["0", "1", "2", "9"]  # GB/T 2261.1
     birth_date: date
@@ -75,7 +75,8 @@ class Residence(_Value, frozen=True, kw_only=True, tag="residence"):
 
 
 class Death(_Value, frozen=True, kw_only=True, tag="death"):
-    """The person has died. The day of death is the statement's `valid_from`."""
+    """A report that the person died on the statement's `valid_from`. `rules.facts.death` decides whether all reports
+    together confirm the death or only make it suspected."""
 
     evidence: DeathEvidence
 
@@ -215,8 +216,9 @@ class Statement(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, g
     while the person is a member. `of`: another id of the same person to which the source referred (None: this id).
 
     `standing`: whether and how the statement counts, as changes, oldest first; empty means `full` since `recorded_at`.
-    `full`: it counts. `claimed`: a place whose source does not belong to the person yet; it counts. `hint`: a stay or
-    an incident from such a source; it changes no level and no money. `waits` and `withheld`: it does not count.
+    `full`: it counts. `claimed`: a place whose source does not belong to the person yet; it decides the lists only.
+    `hint`: a stay or an incident from such a source; it changes no level and no money. `waits` and `withheld`: it does
+    not count.
     """
 
     event_id: str

@@ -20,8 +20,8 @@ class KindRule(NamedTuple):
     """The rules that hold for every fact of one kind.
 
     `name_zh`: its word on all screens and in explanations. `absence`: the meaning of a missing fact where no coverage
-    was ever declared. With a declaration, `false` counts only if it covers the kind; otherwise the fact is unknown (see
-    `common.events.coverage`). `line`: a function that returns the line of a value (`one_a_line` only).
+    is declared; `false` means "no". Where coverage is declared and does not include the kind, `false` becomes `unknown`
+    (see `common.events.coverage`). `line`: a function that returns the line of a value (`one_a_line` only).
     `from_required`: a statement needs `valid_from`."""
 
     name_zh: str

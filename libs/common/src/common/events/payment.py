@@ -51,7 +51,8 @@ class PaymentSettled(PaymentReserved, frozen=True, kw_only=True, omit_defaults=T
 
 
 class RecoveryOpened(_Payment, frozen=True, kw_only=True, omit_defaults=True):
-    """More was paid than owed: the month must be recovered. Each person, item, area and month has one `recovery_id`."""
+    """More was paid than owed for a month: `amount_fen` is the excess to recover. Each person, item, area and month has
+    one `recovery_id`. After a change of the excess, the recovery is closed and opened again with the same id."""
 
     recovery_id: str
     item: str

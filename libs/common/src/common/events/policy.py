@@ -74,8 +74,8 @@ class PolicyVersionHalted(_Review, frozen=True, kw_only=True):
     again.
 
     `by`: `band` (its effect differs too much from the simulation) or `approver`. `people`: those decided by it so far.
-    `people_changed`: people with a change, with those of the step that a `band` halt did not store. Fen are sums over
-    the simulated months."""
+    `people_changed`: people with a change, including those of the last step, which a `band` halt does not store. Fen
+    are sums over the simulated months."""
 
     back_to: str
     by: Literal["band", "approver"]
