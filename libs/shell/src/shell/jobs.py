@@ -20,7 +20,9 @@ class Job:
     """A periodic job. `run(database)` does one bounded step and returns the number of things done. After a number above
     0 the next step follows at once, otherwise after `every_seconds`. A repeated step must be harmless.
 
-    `shared`: the job runs in every replica and divides its work itself; other jobs run in one process at a time.
+    `shared`: the job runs in every replica and divides its work itself. Any other job begins a step only in the process
+    whose relay is active. When another process takes the relay over, a running step is not stopped. So two processes
+    may run steps of one job at the same time, which must be harmless.
     `step_seconds_max`: a longer step is cancelled and begun again (None: the setting `job_seconds_max`)."""
 
     name: str
@@ -39,8 +41,8 @@ class Turns:
 
 
 async def run_job(job: Job, database: Database, relay: Relay, turns: Turns) -> None:
-    """Run the steps of a job until cancelled; log the error of a failed step. A job that is not shared works only in
-    the process whose relay is active."""
+    """Run the steps of a job until cancelled; log the error of a failed step. A job that is not shared begins a step
+    only while the relay of this process is active."""
     while True:
         done = 0
         if relay.active or job.shared:

@@ -1,7 +1,8 @@
 """Build a service from its parts: `Service(name, routes=…, handlers=…)` is the whole content of a `main.py`.
 
 A service opens the database, relays the outbox, consumes the topics of its handlers and runs its jobs. It answers
-`/healthz`, `/readyz`, `/metrics`, `/openapi.json` and `/docs`. Every error answer is application/problem+json.
+`/healthz`, `/readyz`, `/metrics`, `/openapi.json` and `/docs`. Every error answer of a route is
+application/problem+json, except the 503 of `/readyz`.
 """
 
 import asyncio

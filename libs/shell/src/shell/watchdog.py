@@ -4,7 +4,7 @@ A part is the consumer, the relay, a job or the console's reader. Its guard look
 
 - its task has ended: it is replaced;
 - its progress changed, or no work waits: it is well;
-- a store that it needs does not answer: it waits, and the time does not count;
+- a store that it needs does not answer: it waits, and its time starts again at 0;
 - work waits and the progress has not changed for `bound_seconds`: it has stalled and is replaced.
 
 A replacement cancels the task and starts it again; the clean-up of the task stops its clients. Fence, inbox and outbox
@@ -171,7 +171,7 @@ class Watchdog:
         return [f"{guard.part.name}: {guard.trouble}" for guard in self._guards if guard.trouble is not None]
 
     async def run(self) -> None:
-        """Run and guard all parts until cancelled. It returns after all parts have ended."""
+        """Run and guard all parts until cancelled. Then end all parts and wait for them."""
         alarm = LoopAlarm(self._settings.loop_seconds_max)
         guards = [asyncio.create_task(guard.run(), name=f"guard-{guard.part.name}") for guard in self._guards]
         for guard in guards:

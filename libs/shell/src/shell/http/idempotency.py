@@ -53,8 +53,8 @@ class Creation:
         """Claim the key, and return the id that this request created before. None: the request has no key, or the key
         is new, and other requests with it wait for this transaction.
 
-        Raises Conflict if the key belongs to another route, path or body, and Unavailable if its row was deleted
-        between two statements."""
+        Raises Conflict if the caller used the key with another method, path or body, and Unavailable if its row was
+        deleted between two statements."""
         if self.key is None:
             return None
         digest = _digest(self._call, body)

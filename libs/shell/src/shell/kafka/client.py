@@ -101,8 +101,9 @@ def admin(settings: Settings, request_seconds_max: float = REQUEST_SECONDS_MAX) 
 def consumer(settings: Settings, group: str | None) -> AIOKafkaConsumer:
     """A client without a subscription; the caller starts it. Without `group` it belongs to no group.
 
-    The positions in the database count. Kafka's offsets are advisory, for tools that show the lag. Only a process with
-    a unique, fixed name (`settings.member`) is a static member: two processes with one name fence each other for ever.
+    The positions in the database decide where it reads. Kafka's offsets are advisory, for tools that show the lag. Only
+    a process with a unique, fixed name (`settings.member`) is a static member: two processes with one name fence each
+    other for ever.
     """
     return AIOKafkaConsumer(
         bootstrap_servers=settings.kafka,

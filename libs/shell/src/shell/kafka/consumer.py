@@ -137,7 +137,8 @@ class Consumer:
                     await asyncio.sleep(self.gather_seconds)
 
     async def _fetch(self, client: AIOKafkaConsumer) -> list[Record] | None:
-        """Fetch and return the records to settle next. None: the client had lost a position and has a new one."""
+        """Fetch and return the records to settle next. None: the broker did not know a position of the client, so the
+        client got the stored positions again."""
         await self.positions.resume_released(client)
         try:
             fetched = await kafka.answer_of(
@@ -151,8 +152,8 @@ class Consumer:
         return await self.positions.unsettled(client, fetched)
 
     async def _settle_or_take_over(self, client: AIOKafkaConsumer, records: Sequence[Record]) -> bool:
-        """Settle the records, and return whether they are settled. If not, the partitions are taken over again, and the
-        client fetches the records again. Raises errors that are neither Fenced nor temporary."""
+        """Settle the records, and return whether they are settled. If not, the assigned partitions are taken over, and
+        the client continues at their stored positions. Raises a bug of `settle`, and any error of the take-over."""
         try:
             await self.settle(records)
         except Fenced:
@@ -238,7 +239,7 @@ class Consumer:
 
 
 def _passes(error: BaseException) -> bool:
-    """Whether the database or the broker is away."""
+    """Whether the consumer waits after this error without reporting a bug: a temporary one, or any error of Kafka."""
     return is_unavailable(error) or isinstance(error, KafkaError)
 
 

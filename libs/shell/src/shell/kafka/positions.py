@@ -34,7 +34,7 @@ _STOPPED: Final = "SELECT topic, part FROM consumer_offsets WHERE consumer = $1 
 
 
 class Fenced(Exception):
-    """Another process owns a partition of this batch, or an operator moved it."""
+    """This process does not own a partition of the batch, or an operator moved the position."""
 
 
 class Stored(NamedTuple):

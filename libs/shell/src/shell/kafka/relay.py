@@ -65,8 +65,9 @@ DELETE FROM outbox WHERE ctid = ANY(ARRAY(
 class Relay:
     """The relay of one process. `active`: it holds the lock and sends.
 
-    `moves` counts its actions and its reasons not to act; the watchdog sees progress by it. `trouble`: the error since
-    which it has not worked, or None.
+    `moves` grows with each sent group of rows. It also grows while another process has the lock, or while rows wait
+    for a slow consumer. So the watchdog sees progress. `trouble`: the class of the error since which it has not
+    worked; None while it works or another process does.
     """
 
     def __init__(self, database: Database, settings: Settings, pace: Pace) -> None:
@@ -119,7 +120,7 @@ class Relay:
 
     async def _holding(self, connection: asyncpg.Connection, wanted: Coroutine[Any, Any, T]) -> T:
         """Await `wanted`, which may wait for the broker, and return its result. Meanwhile use the connection at every
-        beat, so that the lock is kept. Raises at once if the connection, and so the lock, is lost."""
+        beat, so that the lock is kept. If the connection is lost, and so the lock, the next beat raises its error."""
         waiting = asyncio.create_task(wanted, name=RELAY_TASK)  # a planned crash finds its task by this name
         try:
             while not (await asyncio.wait({waiting}, timeout=self.settings.relay_beat_seconds))[0]:
