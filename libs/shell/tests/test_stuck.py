@@ -99,3 +99,25 @@ async def test_a_relay_that_hears_nothing_of_its_client_takes_a_new_one(
                WHERE datname = current_database() AND application_name LIKE '%-relay'"""
         )
     await until_another(clients, running)
+
+
+async def test_a_relay_that_has_lost_its_lock_begins_no_job(
+    clients: list[Stuck], database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another process may have the lock, and run the same job, while the client of this relay stops."""
+    monkeypatch.setattr(client, "producer", lambda wanted: Stuck("stop"))
+    relay = Relay(database, settings(), Pace([], settings()))
+    running = asyncio.create_task(relay.run())
+    async with asyncio.timeout(SECONDS_MAX):
+        while not relay.active:
+            await asyncio.sleep(0.01)
+        await database.pool.execute(
+            """SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+               WHERE datname = current_database() AND application_name LIKE '%-relay'"""
+        )
+        while not clients[0].stopped:
+            await asyncio.sleep(0.01)
+    assert not relay.active
+    assert not database.relays_here
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)

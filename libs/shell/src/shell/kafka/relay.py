@@ -97,8 +97,6 @@ class Relay:
                     error,
                 )
                 await asyncio.sleep(LOCK_RETRY_SECONDS)
-            finally:
-                self.active = self.database.relays_here = False
 
     async def _run_once_connected(self) -> None:
         connection = await self.database.connect()
@@ -114,6 +112,7 @@ class Relay:
                 self.active = self.database.relays_here = True
                 await self._pump(connection, producer)
             finally:
+                self.active = self.database.relays_here = False  # the lock may be lost already
                 await client.stop(producer)  # unsent rows are still in the outbox
         finally:
             connection.terminate()
