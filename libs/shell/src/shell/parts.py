@@ -1,5 +1,7 @@
 """Describe the parts of a service for the watchdog: their progress, and the work that waits for them."""
 
+from typing import NamedTuple
+
 from aiokafka import TopicPartition
 
 from shell.jobs import Job, Turns, run_job
@@ -24,6 +26,14 @@ def consumer_part(consumer: Consumer, broker: Broker, settings: Settings) -> Par
     )
 
 
+class _Position(NamedTuple):
+    """The stored position of the group in one partition. `is_stopped`: it waits for an operator."""
+
+    place: TopicPartition
+    next_offset: int | None
+    is_stopped: bool
+
+
 class _Group:
     """Finds the records that wait for one consumer. For a process without a partition, waiting records count only if no
     process of its Kafka group makes progress."""
@@ -31,7 +41,7 @@ class _Group:
     def __init__(self, consumer: Consumer, broker: Broker) -> None:
         self._consumer = consumer
         self._broker = broker
-        self._before: dict[TopicPartition, int | None] | None = None
+        self._before: list[_Position] | None = None
 
     async def waiting(self) -> str | None:
         positions = self._consumer.next_offsets()
@@ -45,19 +55,22 @@ class _Group:
         if not self._before:
             await self._broker.topics()
             return "no partition was ever assigned"
-        return None if before != self._before else await self._records(self._before)
+        if before != self._before:
+            return None
+        return await self._records({row.place: row.next_offset for row in self._before if not row.is_stopped})
 
     async def _records(self, positions: dict[TopicPartition, int | None]) -> str | None:
         waiting = await self._broker.waiting(positions) if positions else 0
         return f"{waiting} records wait" if waiting else None
 
-    async def _load_positions(self) -> dict[TopicPartition, int | None]:
+    async def _load_positions(self) -> list[_Position]:
         async with self._consumer.database.reading() as connection:
             rows = await connection.fetch(
-                "SELECT topic, part, next_offset FROM consumer_offsets WHERE consumer = $1 AND stopped IS NULL",
+                """SELECT topic, part, next_offset, stopped IS NOT NULL AS is_stopped FROM consumer_offsets
+                   WHERE consumer = $1 ORDER BY topic, part""",
                 self._consumer.name,
             )
-        return {TopicPartition(row["topic"], row["part"]): row["next_offset"] for row in rows}
+        return [_Position(TopicPartition(*row[:2]), *row[2:]) for row in rows]
 
 
 def relay_part(relay: Relay, broker: Broker, settings: Settings) -> Part:
