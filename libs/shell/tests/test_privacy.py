@@ -130,6 +130,11 @@ def test_masked_values_show_only_what_a_screen_needs() -> None:
         ("山西省介休市某某路8号", "山西省介休市****"),
         ("建设路3号", "****"),
         ("", "****"),
+        ("腾冲市幸福小区3栋2单元", "腾冲市****"),
+        ("腾冲市腾越镇小区路3号", "腾冲市腾越镇****"),
+        ("曲靖市麒麟区幸福社区5号", "曲靖市麒麟区****"),
+        ("昆明市钢厂家属区7栋", "昆明市****"),
+        ("幸福小区3栋2单元", "****"),
     ],
 )
 def test_a_masked_address_ends_at_county_or_township(address: str, shown: str) -> None:

@@ -27,8 +27,10 @@ Algorithm = Literal["aes-256-gcm", "sm4-gcm"]
 _ALGORITHM_ID: dict[str, int] = {"aes-256-gcm": 1, "sm4-gcm": 2}
 _KEY_BYTES: dict[str, int] = {"aes-256-gcm": 32, "sm4-gcm": 16}
 _MAGIC = b"SW1"
+# A district; a residential area (小区, 社区 …) is none.
+_DISTRICT = r"(?<![小社])(?<!住宅)(?<!家属)(?<!生活)(?<!别墅)区"
 # The shortest beginning up to a county, and up to a township if one follows within a few characters.
-_AREA_END = re.compile(r".{1,24}?(?:区|县|旗|市(?!.{0,8}[区县]))(?:.{1,6}?(?:街道|镇|乡))?")
+_AREA_END = re.compile(rf".{{1,24}}?(?:{_DISTRICT}|县|旗|市(?!.{{0,8}}(?:{_DISTRICT}|县)))(?:.{{1,6}}?(?:街道|镇|乡))?")
 _NONCE_BYTES, _TAG_BYTES, _SECRET_BYTES = 12, 16, 32
 
 
