@@ -2,6 +2,7 @@ import os
 import stat
 import uuid
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -56,6 +57,13 @@ def test_after_a_rotation_old_values_open_and_new_ones_use_the_new_key_and_algor
     with pytest.raises(SealBroken):
         Vault(old).open(sealed_after, CONTEXT)
     assert Vault(new).blind_index("140702194002290014") == Vault(old).blind_index("140702194002290014")
+
+
+def test_a_rotation_replaces_no_key_after_an_old_one_was_removed() -> None:
+    three = Keys.create().rotated().rotated()
+    sealed = Vault(three).seal(b"before", CONTEXT)
+    without_first = replace(three, sealing={name: key for name, key in three.sealing.items() if name != "k1"})
+    assert Vault(without_first.rotated()).open(sealed, CONTEXT) == b"before"
 
 
 def test_the_blind_index_is_keyed_and_separates_people() -> None:

@@ -86,7 +86,8 @@ class Keys:
 
     def rotated(self, algorithm: Algorithm = "aes-256-gcm") -> "Keys":
         """Return a copy with one more key, which seals new values. `index` and `event` stay: ids must not change."""
-        name = f"k{len(self.sealing) + 1}"
+        numbers = [int(name[1:]) for name in self.sealing if re.fullmatch("k[0-9]+", name)]
+        name = f"k{max(numbers, default=0) + 1}"
         fresh = (algorithm, os.urandom(_KEY_BYTES[algorithm]))
         return replace(self, current=name, sealing={**self.sealing, name: fresh})
 
