@@ -14,6 +14,7 @@ import pytest
 from common.events import AbilitiesDetermined, Ability, Entitlement, EntitlementsDecided, PersonFactsRecorded, Statement
 from common.events.facts import (
     Alive,
+    Application,
     Death,
     Disability,
     HospitalStay,
@@ -43,6 +44,7 @@ VALUES = {
     "residence": Residence,
     "death": Death,
     "alive": Alive,
+    "application": Application,
     "disability": Disability,
     "low_income": LowIncome,
     "household": Household,

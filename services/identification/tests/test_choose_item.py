@@ -103,6 +103,21 @@ async def test_an_item_that_cannot_be_decided_yet_cannot_be_chosen(
     assert (refused.status_code, refused.json()["code"]) == (409, "fact_missing")
 
 
+async def test_an_item_that_the_person_has_declined_cannot_be_chosen(
+    client: Any, bearer: Any, driver: Any, poor: Any
+) -> None:
+    poor.say("application", date(2026, 11, 12), item=LIVING, wish="decline", channel="counter")
+    await driver.deliver(poor.facts())
+    before = await states(client, bearer, poor.person_id, "2026-11-20")
+    assert (before[CARE], before[LIVING]) == (("granted", None), ("suppressed", "declined"))
+    path, mine = f"/v1/persons/{poor.person_id}/choices", bearer("resident", None, subject=poor.person_id)
+    refused = await client.post(path, json={"item": LIVING}, headers=mine)
+    assert (refused.status_code, refused.json()["code"]) == (409, "suppressed")
+    assert await states(client, bearer, poor.person_id, "2026-11-20") == before
+    stored = await driver.database.pool.fetchval("SELECT choices FROM persons WHERE person_id = $1", poor.person_id)
+    assert stored is None
+
+
 async def test_one_key_is_one_choice_and_another_choice_with_it_is_rejected(
     client: Any, bearer: Any, database: Database, poor: Any
 ) -> None:

@@ -86,9 +86,8 @@ def _made_before(choices: Sequence[Choice], wanted: Choice, *, has_key: bool) ->
 async def _save(tx: Tx, person: Person, choice: Choice, list_set: ListSet) -> Person:
     """Store a choice, decide the person and return it with the new decision.
 
-    Raises Conflict (`not_on_the_list`, `fact_missing`, `too_many_choices`).
+    Raises Conflict (`too_many_choices`, or as `_need_given`). The caller's transaction then stores nothing.
     """
-    _need_choosable(person, choice.item, choice.chosen_on)
     known = choices_of(person)
     if len(known) >= CHOICES_MAX:
         raise Conflict(f"a person has at most {CHOICES_MAX} choices", code="too_many_choices")
@@ -96,11 +95,17 @@ async def _save(tx: Tx, person: Person, choice: Choice, list_set: ListSet) -> Pe
         choices=msgspec.json.encode((*known, choice)), recorded_at=max(choice.recorded_at, person.recorded_at)
     )
     saved = await decide_and_save(tx, [Case(chosen, correlation_id=choice.choice_id)], list_set)
-    return saved.decided[0].person
+    decided = saved.decided[0].person
+    _need_given(decided, choice.item, choice.chosen_on)
+    return decided
 
 
-def _need_choosable(person: Person, item: str, on: dt.date) -> None:
-    """Check that the person can have an item on a day. Raises Conflict (`not_on_the_list`, `fact_missing`)."""
+def _need_given(person: Person, item: str, on: dt.date) -> None:
+    """Check that the decision with the choice gives the person the chosen item on a day.
+
+    Raises Conflict (`not_on_the_list`, `fact_missing`, `suppressed`). A choice decides only between items of which the
+    person may have one. It cannot undo a decline, nor put an item before an item or benefit that the lists put first.
+    """
     decision = decision_of(person)
     entitlements = decision.entitlements if decision else ()
     that_day = next((e for e in entitlements if e.item == item and is_on(e, on)), None)
@@ -108,6 +113,9 @@ def _need_choosable(person: Person, item: str, on: dt.date) -> None:
         raise Conflict("the person cannot have this item on that day", code="not_on_the_list")
     if that_day.state == "unknown":
         raise Conflict("a fact is missing to decide whether the person can have this item", code="fact_missing")
+    if that_day.state not in ("granted", "suspended"):
+        reason = that_day.suppressed_by or that_day.state
+        raise Conflict(f"a choice cannot give the person this item on that day ({reason})", code="suppressed")
 
 
 def _shown(choice: Choice, person: Person) -> ChoiceOut:
