@@ -58,6 +58,8 @@ async def test_an_area_shows_unpaid_items_of_the_lists_above_and_below_it(
     here = (QILIN, "longevity_allowance", "example_pay_rule")
     assert await unpaid(QILIN) == await unpaid(CITY) == await unpaid(NATION) == [*nation, here]
     assert await unpaid("530303") == nation
+    unknown = await client.get("/v1/unpaid-items", headers=bearer(), params={"division": "990101"})
+    assert unknown.status_code == 404
 
 
 async def test_a_review_shows_items_that_will_not_be_paid(client: Any, bearer: Any, raised: Any) -> None:

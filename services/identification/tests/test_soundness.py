@@ -162,3 +162,8 @@ async def test_two_lists_published_at_once_cannot_both_be_accepted_unchecked(
 async def test_a_parent_must_lie_above_the_area(client: Any, bearer: Any) -> None:
     answer = await client.get("/v1/inclusion", headers=bearer(), params={"child": QILIN, "parent": "140700"})
     assert (answer.status_code, answer.json()["code"]) == (400, "not_above")
+
+
+async def test_an_area_that_does_not_exist_is_not_compared(client: Any, bearer: Any) -> None:
+    answer = await client.get("/v1/inclusion", headers=bearer(), params={"child": "990101"})
+    assert answer.status_code == 404

@@ -81,6 +81,8 @@ async def read_policy(
 @router.get("/v1/unpaid-items", summary="Items of the lists in force that are not paid")
 async def list_unpaid(db: Db, caller: AnyCaller, division: DivisionCode) -> UnpaidItemsOut:
     """Lists the items of the lists above the division, of its own list and of the lists inside it, with the reasons."""
+    if not divisions.known(division):
+        raise NotFound(f"no division has the code {division}")
     async with db.reading() as connection:
         lists = (await set_in_force(connection)).lists.by_area
     areas = [area for area in lists if divisions.within(area, division) or divisions.within(division, area)]

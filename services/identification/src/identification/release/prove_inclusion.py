@@ -4,7 +4,7 @@ import asyncio
 from typing import Annotated
 
 from common.codes import divisions
-from common.errors import BadRequest
+from common.errors import BadRequest, NotFound
 from fastapi import APIRouter, Query
 from rules.proof.inclusion import lists_above, prove_inclusion
 from shell.access.auth import AnyCaller
@@ -28,6 +28,8 @@ async def inclusion(
     ] = None,
 ) -> InclusionOut:
     """Compares the lists in force, for every possible person and every day."""
+    if not divisions.known(child):
+        raise NotFound(f"no division has the code {child}")
     if parent is not None and parent not in divisions.ancestors(child):
         raise BadRequest(f"{parent} does not lie above {child}", code="not_above")
     async with db.reading() as connection:
