@@ -271,6 +271,48 @@ async def test_the_first_list_from_the_files_cannot_be_halted(client: Any, beare
     assert (answer.status_code, answer.json()["code"]) == (409, "nothing_before")
 
 
+async def test_halting_several_lists_never_restores_a_halted_one(
+    gate: Any, raised: Any, redecide: Any, client: Any, bearer: Any
+) -> None:
+    """Three lists, one after the other. The last two are halted; the first one, from the files, has none before it."""
+    first = (await running(client, bearer))["version"]
+    versions = []
+    for fen in (8000, 9000):
+        raised["items"][ALLOWANCE]["versions"][0]["amount"]["bands"][0]["amount_fen"] = fen
+        versions.append((await gate(raised, *FULL)).json()["version"])
+        await redecide()
+        clock.advance(timedelta(minutes=1))
+    for version, back in ((versions[1], versions[0]), (versions[0], first)):
+        assert (await halted(client, bearer, version)).status_code == 200
+        assert (await running(client, bearer))["version"] == back
+        await redecide()
+        clock.advance(timedelta(minutes=1))
+    answer = await halted(client, bearer, first)
+    assert (answer.status_code, answer.json()["code"]) == (409, "nothing_before")
+    assert (await running(client, bearer))["version"] == first
+
+
+async def test_a_restored_first_list_can_be_halted_too(
+    gate: Any, raised: Any, redecide: Any, client: Any, bearer: Any
+) -> None:
+    """The area had no list before. Two lists are published and halted; then the area has an empty list."""
+    raised["jurisdiction"] = "530304"
+    versions = []
+    for fen in (8000, 9000):
+        raised["items"][ALLOWANCE]["versions"][0]["amount"]["bands"][0]["amount_fen"] = fen
+        versions.append((await gate(raised, *FULL)).json()["version"])
+        await redecide()
+        clock.advance(timedelta(minutes=1))
+    for version in reversed(versions):
+        assert (await halted(client, bearer, version)).status_code == 200
+        await redecide()
+        clock.advance(timedelta(minutes=1))
+    empty = await running(client, bearer, "530304")
+    assert empty["list"] == {"jurisdiction": "530304"}
+    answer = await halted(client, bearer, empty["version"])
+    assert (answer.status_code, answer.json()["code"]) == (409, "nothing_before")
+
+
 async def test_only_an_approver_of_the_area_halts_and_only_a_list_in_force(
     gate: Any, raised: Any, client: Any, bearer: Any
 ) -> None:

@@ -90,18 +90,19 @@ def _emit(tx: Tx, publication: Publication, before: _Before, reason: HaltReason,
 
 
 async def _list_before(tx: Tx, publication: Publication, now: datetime) -> _Before:
-    """Return the list that comes into force again.
+    """Return the list that comes into force again: the last one before that is not halted.
 
-    An area whose first list was proposed had no own list before, so the empty list comes into force. A first list from
-    the files has no list before it; raises Conflict (`nothing_before`).
+    If there is none, and the first list of the area was a proposal, the area had no list before; the empty list comes
+    into force. If the first list came from the files, no list was before it. Raises Conflict (`nothing_before`).
     """
     earlier = await publications.load_earlier_list(tx.sql, publication)
     if earlier is not None:
         return _Before(earlier.version, decode_list(earlier.list), earlier.approved_by)
-    if publication.simulation_id is None:
-        raise Conflict("no list was in force before this one", code="nothing_before")
     empty = PolicyList(jurisdiction=publication.jurisdiction)
     version = content_version(empty)
+    began_empty = await publications.began_with_proposal(tx.sql, publication.jurisdiction)
+    if not began_empty or publication.version == version:
+        raise Conflict("no list was in force before this one", code="nothing_before")
     if version not in await policies.known_versions(tx.sql):
         await policies.insert_policy(tx, empty, version, state="published", proposed_by="halt", proposed_at=now)
     return _Before(version, empty, "[]")

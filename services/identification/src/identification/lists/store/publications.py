@@ -156,16 +156,26 @@ async def load_list_in_force(connection: asyncpg.Connection, jurisdiction: str) 
 
 
 async def load_earlier_list(connection: asyncpg.Connection, publication: Publication) -> EarlierList | None:
-    """Return the last other list of the area that was in force before `publication` and was not halted."""
+    """Return the last other list of the area before `publication`, without lists whose last publication was halted."""
     row = await connection.fetchrow(
         """SELECT p.version, p.approved_by, policies.list FROM publications p JOIN policies USING (version)
            WHERE p.jurisdiction = $1 AND p.seq < $2 AND p.version <> $3 AND p.halted_at IS NULL
+             AND NOT EXISTS (SELECT FROM publications later WHERE later.jurisdiction = $1
+               AND later.version = p.version AND later.seq > p.seq AND later.seq < $2)
            ORDER BY p.seq DESC LIMIT 1""",
         publication.jurisdiction,
         publication.seq,
         publication.version,
     )
     return EarlierList._make(row) if row else None
+
+
+async def began_with_proposal(connection: asyncpg.Connection, jurisdiction: str) -> bool:
+    """Whether the first list of an area was a signed proposal and not from the files. The area must have a list."""
+    found: bool = await connection.fetchval(
+        "SELECT simulation_id IS NOT NULL FROM publications WHERE jurisdiction = $1 ORDER BY seq LIMIT 1", jurisdiction
+    )
+    return found
 
 
 @reads.row(Publication)
