@@ -321,3 +321,18 @@ async def test_an_officer_can_follow_the_progress(
         assert (await client.get(path, headers=bearer(role, None))).status_code == 403
     missing = await client.get(f"/v1/policies/{'0' * 32}/redecision", headers=bearer())
     assert missing.status_code == 404
+
+
+async def test_a_halted_list_keeps_the_number_of_people_whom_it_has_decided(
+    client: Any, bearer: Any, publish: Any, redecide: Any, driver: Driver, elder: Any, raised: Any
+) -> None:
+    await driver.deliver(*(elder().facts() for _ in range(5)))
+    version = await publish(raised)
+    await redecide_people(driver.database)
+    await redecide_people(driver.database, people_max=3)
+    halt = {"headers": bearer("approver"), "json": {"reason": "标准有误"}}
+    assert (await client.post(f"/v1/policies/{version}/halt", **halt)).status_code == 200
+    await redecide()
+    body = (await client.get(f"/v1/policies/{version}/redecision", headers=bearer())).json()
+    assert (body["people_touched"], body["people"], body["people_changed"]) == (5, 3, 3)
+    assert body["redecided_at"] is not None

@@ -137,7 +137,7 @@ class PublicationRow(SQLModel, table=True):
 
     Progress of deciding again: `people_touched` people are found, up to the traits `selected_after`; all of them at
     `selected_at`. `people` of them are decided and `people_changed` have another decision, set at `redecided_at`; until
-    then `redecisions` holds the counts.
+    then `redecisions` holds the counts. A halt also sets `redecided_at`, with the counts reached so far.
 
     `watched`: the effect is still compared with the simulation `simulation_id`, within `band` (JSON of
     `band.Tolerance`).

@@ -20,8 +20,9 @@ class RedecisionOut(BaseModel):
     """The progress of deciding people again. `people_touched`: people found so far; all are found at `selected_at`.
 
     `people`: the number of found people who are decided again; all are decided at `redecided_at`. `people_changed`:
-    the number of these people with another decision. Counts are exact for officers and approvers of the area, and
-    rounded down to a multiple of 5 for other callers."""
+    the number of these people with another decision than before. A halt ends the progress at `redecided_at`; then some
+    people may be neither found nor decided. Counts are exact for officers and approvers of the area, and rounded down
+    to a multiple of 5 for other callers."""
 
     version: str
     jurisdiction: str

@@ -238,11 +238,16 @@ async def append_publication(
 
 
 async def halt_publication(tx: Tx, seq: int, *, at: datetime, by: str, reason: str) -> None:
-    """Mark a publication halted and remove its people that are still to be decided again."""
+    """Mark a publication halted and remove its people that are still to be decided again. Keep the counts of those
+    whom it has decided."""
     await tx.sql.execute(
         """WITH halted AS (
              UPDATE publications SET halted_at = $2, halted_by = $3, halt_reason = $4,
-               redecided_at = coalesce(redecided_at, $2) WHERE seq = $1 RETURNING version),
+               redecided_at = coalesce(redecided_at, $2),
+               people = coalesce((SELECT sum(people) FROM redecisions WHERE publication = $1), people),
+               people_changed = coalesce(
+                 (SELECT sum(people_changed) FROM redecisions WHERE publication = $1), people_changed)
+             WHERE seq = $1 RETURNING version),
              gone AS (DELETE FROM redecisions WHERE publication = $1)
            UPDATE policies SET state = 'halted' WHERE version = (SELECT version FROM halted)""",
         seq,
