@@ -60,6 +60,20 @@ async def test_winners_and_money_are_shown_by_month_fund_county_and_age(
     assert (event.people, event.winners, event.losers, event.raised_fen) == (3, 2, 0, 63000)
 
 
+async def test_after_an_upgrade_a_simulation_counts_only_people_of_the_area(
+    client: Any, bearer: Any, driver: Driver, elder: Any, raised: Any
+) -> None:
+    """A migration may set all traits to "anything" until the next decision of each person."""
+    people = [elder(), elder(hukou=MALONG, lives=None), elder(hukou="140702", lives="140702001")]
+    await driver.deliver(*(p.facts() for p in people))
+    await driver.database.pool.execute("UPDATE persons SET traits = '*'")
+    answer = await requested(client, bearer, list=raised)
+    await run_all(driver)
+    found = await shown(client, bearer, answer.json()["simulation_id"])
+    assert (found["people"], found["result"]["people_changed"]) == (1, 1)
+    assert {m["jurisdiction"] for m in found["result"]["money"]} == {QILIN}
+
+
 async def test_the_list_in_force_changes_nothing(
     client: Any, bearer: Any, driver: Driver, elder: Any, raised: Any
 ) -> None:

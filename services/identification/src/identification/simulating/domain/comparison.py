@@ -14,7 +14,7 @@ from rules.money.effects import Effect, Window, effect_of
 from rules.money.tallies import Stored, Tally, group_key
 from rules.proof.edits import Edit
 
-from identification.deciding.domain.decision import decide_person
+from identification.deciding.domain.decision import decide_person, traits_of_person
 from identification.deciding.domain.person import Person, decision_of, inputs_of
 from identification.lists.domain.content import ListSet, parts_digest
 
@@ -129,9 +129,10 @@ def is_of_base(person: Person, comparison: Comparison, newer: set[str]) -> bool:
 
 
 def decide_sides(person: Person, comparison: Comparison, newer: set[str]) -> Sides | None:
-    """Return both decisions about a person; None if nothing was known at `comparison.known_at`.
+    """Return both decisions about a person. `newer`: as in `is_of_base`.
 
-    `newer`: as in `is_of_base`.
+    None: nothing was known at `comparison.known_at`, or the stored traits are ANYTHING and the facts show that the
+    list cannot decide anything about the person.
     """
     inputs = inputs_of(person)
     if inputs is None:
@@ -140,7 +141,10 @@ def decide_sides(person: Person, comparison: Comparison, newer: set[str]) -> Sid
     if before is None:
         before = decide_person(inputs, comparison.base.lists, comparison.known_at).event
     after, facts = decide_person(inputs, comparison.proposed, comparison.known_at)
-    return Sides(person, before, after) if facts else None
+    if not facts:
+        return None
+    traits = traits_of_person(inputs, after, facts) if person.traits == ANYTHING else None
+    return Sides(person, before, after) if traits is None or belongs(comparison.area, traits) else None
 
 
 def tally_of(result: bytes | None) -> Tally:
