@@ -211,7 +211,8 @@ class RedecisionRow(SQLModel, table=True):
 class SimulationRow(SQLModel, table=True):
     """The effect of a list of `jurisdiction`, compared with the lists in force after publication `base_seq`.
 
-    `basis`: digest of the lists that decide the area's people; the simulation is valid while they are in force.
+    `basis`: digest of the lists and coverage of the area, above it and inside it. Approvers can sign the simulation
+    while these are in force.
     `known_at`: inputs recorded later are left out, so that a long run reads one state. `replayed`: the request named an
     earlier instant. `settled`: nobody was still to be decided again, so the stored decisions are those of the lists in
     force. `result`: JSON of `rules.money.tallies.Stored` of the finished chunks.

@@ -22,7 +22,8 @@ from identification.lists.store.publications import set_known_at
 class PersonView(NamedTuple):
     """A person as known at the instant `known_at`: that of the newest input, or the requested one if it is earlier.
 
-    `version`: of the newest decision from inputs recorded until then. `event`: None if no decision was possible then.
+    `version`: of the newest decision from inputs recorded until then. `event`: the decision; None if no facts of the
+    person are stored. From an instant before the first fact, it is a decision without entitlements.
     """
 
     person: Person

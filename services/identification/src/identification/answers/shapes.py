@@ -65,7 +65,10 @@ class GapOut(BaseModel):
 
 
 class InputsOut(BaseModel):
-    """The inputs of the answer: versions of facts and ability results, number of choices, digest of the lists."""
+    """The inputs of the answer: versions of facts and ability results, number of choices, digest of the lists.
+
+    With `known_at`, `choices` and `policy` are those known then. `facts` and `abilities` are the versions stored now.
+    """
 
     facts: int
     abilities: int

@@ -1,7 +1,7 @@
 """GET /v1/policies and /v1/unpaid-items: read versions of lists, the list in force in an area, and its unpaid items.
 
-Every caller may read a list that is or was in force. Officers, approvers, auditors and admins may read the drafts of
-their area.
+Every caller may read a published or halted list. Officers, approvers, auditors and admins may read the drafts of their
+area: proposed and approved lists, also if they were in force before.
 """
 
 import datetime as dt
@@ -44,7 +44,8 @@ async def list_policies(
     limit: Limit = 100,
     after: Annotated[str | None, Query(pattern=r"^[0-9a-f]{32}$")] = None,
 ) -> PolicyPageOut:
-    """Lists every version that is or was in force, and the drafts of your area."""
+    """Lists every published or halted version. Officers, approvers, auditors and admins also see the drafts of their
+    area, which are the proposed and approved versions. An earlier list that is proposed again is a draft."""
     reads_drafts = caller.role in (*DRAFT_READERS, "admin")
     async with db.reading() as connection:
         areas = await policies.list_draft_areas(connection) if reads_drafts else []

@@ -38,9 +38,9 @@ BUSY_ROWS: Final = 500  # waiting in the outbox
 class _Step(NamedTuple):
     """The result of deciding some people again.
 
-    `decided`: people whose rows are unchanged since they were read. `changed`: those with a new decision. `live_ids`:
-    people whom a live change has already decided by the lists in force. `moved`: ids of people whose rows have changed
-    since they were read; they belong to the next step.
+    `decided`: all decided people without `moved`. `changed`: those of them with a new decision; their rows are locked.
+    `live_ids`: people whom a live change has already decided by the lists in force. `moved`: ids of people with a new
+    decision whose rows have changed since they were read; the next step decides them.
     """
 
     decided: list[Decided]

@@ -79,7 +79,7 @@ async def _find_or_insert(tx: Tx, new: NewSimulation) -> Simulation:
 
 
 def _shown(simulation: Simulation | None, caller: Caller) -> SimulationOut:
-    """Return the answer without the result. If the caller may not see the people, their number is protected."""
+    """Return the answer without the result. If the caller may not see the people, their number is left out."""
     assert simulation is not None
     return show_simulation(simulation.status, None, full=_sees_people(caller, simulation.status.jurisdiction))
 

@@ -196,7 +196,7 @@ def list_simulations(version: str) -> Select[SimulationRow]:
 
 @reads.rows(CompleteSimulation)
 def list_complete(version: str) -> Select[SimulationRow]:
-    """Return complete simulations with the inputs known at the request, of no published list; newest 100 first."""
+    """Return complete simulations of a version that no publication used, without replays; newest 100 first."""
     return (
         select(SimulationRow)
         .where(SimulationRow.version == version, SimulationRow.state == "complete", ~col(SimulationRow.replayed))

@@ -51,7 +51,7 @@ class Case(NamedTuple):
 class Decided(NamedTuple):
     """A decided case. `person`: the row to store. `event`: the new decision; None if the stored one is still right.
 
-    `change`: JSON of the event with the changed items only. `adverse`: what the decision withholds.
+    `change`: JSON of the event with the changed items only. `adverse`: the adverse outcomes of the decision.
     """
 
     case: Case

@@ -80,7 +80,10 @@ def _with_others(person: Person, others: bytes | None) -> Person:
 def _before_merge(
     person: Person, identity: Identity, stored: Mapping[str, Person], lists: Lists
 ) -> dict[str, tuple[Entitlement, ...]]:
-    """Return the entitlements before the merge, by alias that the stored decision does not know and that had any."""
+    """Return by alias the entitlements before the merge.
+
+    Left out are aliases that the stored decision of the person already names, and aliases without entitlements.
+    """
     before = decision_of(person)
     known_aliases = before.aliases if before else ()
     found: dict[str, tuple[Entitlement, ...]] = {}
@@ -91,7 +94,7 @@ def _before_merge(
 
 
 def _others(identities: Iterable[Identity], rows: Mapping[str, Person]) -> bytes | None:
-    """Return JSON of the inputs stored under the aliases; None if there are none."""
+    """Return JSON of the ability results and choices stored under the aliases, also of former ones; None: none."""
     aliases = sorted({alias for identity in identities for alias in identity.aliases})
     others = [_other(rows[alias]) for alias in aliases if alias in rows]
     found = [other for other in others if other.abilities or other.choices]
@@ -112,5 +115,6 @@ def _entitlements_alone(person: Person, merged_at: datetime, lists: Lists) -> tu
 
 
 def _in_force(entitlements: Sequence[Entitlement], today: date) -> list[Spell]:
-    """Return the spells in force today. Their starts are emitted."""
+    """Return the spells in force today. Their starts were emitted for the merged identity, unless the daily job is
+    behind."""
     return [spell for spell in spells_of(entitlements) if spell.start <= today < spell.end]

@@ -58,7 +58,7 @@ class Known(NamedTuple):
 
 
 class Inputs(NamedTuple):
-    """All inputs of a decision except the lists. In its methods, `known_at` None means now."""
+    """All inputs of a decision except the lists. In its methods, `known_at` None: from all stored inputs."""
 
     facts: PersonFactsRecorded
     abilities: AbilitiesDetermined | None = None

@@ -26,7 +26,7 @@ class Declaration(NamedTuple):
 async def upsert_declared(tx: Tx, rows: Sequence[tuple[str, int, bytes, str]]) -> None:
     """Store the newest declaration of each division. A row with an older version than the stored one changes nothing.
 
-    `rows`: (division, version, event as JSON, event id).
+    `rows`: (division, version, event as JSON, event id), at most one per division.
     """
     fresh = [(*row, False) for row in rows]
     await bulk.upsert(tx, CoverageRow, _COLUMNS, fresh, key=("division",), guard="t.version < excluded.version")

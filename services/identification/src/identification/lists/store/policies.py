@@ -59,7 +59,8 @@ async def load_policy(connection: asyncpg.Connection, version: str) -> Policy | 
 async def list_policies(
     connection: asyncpg.Connection, draft_areas: Sequence[str], *, state: str | None, after: str | None, limit: int
 ) -> list[Policy]:
-    """Return versions that are or were in force, and the drafts of `draft_areas`, sorted by version.
+    """Return the published and halted versions, and the drafts of `draft_areas`, sorted by version. A draft is a
+    proposed or approved version, also if it was in force before.
 
     `state`: only this state; None: all. `after`: the last version of the previous page.
     """

@@ -85,7 +85,7 @@ def _effect(sides: Sides, window: Window) -> Effect | None:
 
 
 def basis_of(list_set: ListSet, area: str) -> str:
-    """Return the digest of all that decides the people of an area: lists and coverage there, above it and inside it."""
+    """Return the digest of the lists and the coverage of an area, of all areas above it and of all areas inside it."""
     parts: dict[str, Any] = dict(list_set.versions)
     parts |= {f"{division}/told": feeds for division, feeds in list_set.lists.coverage.declared.items()}
     counted = {name: part for name, part in parts.items() if _are_nested(area, name.partition("/")[0])}
