@@ -4,15 +4,21 @@ import asyncio
 from collections.abc import AsyncIterator
 from datetime import date, timedelta
 from typing import Any
+from uuid import uuid4
 
+import msgspec
 import pytest
 from common.events import EntitlementEnded, EntitlementsDecided, EntitlementStarted
 from identification.lists.seed_lists import seed
+from rules.deciding.choices import Choice
 from shell import clock
 from shell.settings import repository_root
 from shell.store.database import Database
 from shell.testing import migrated_database
 
+WAITS_FOR_A_LOCK = """
+SELECT EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock')
+"""
 CARE, LIVING = "care_service_subsidy", "disability_living_subsidy"
 
 
@@ -147,3 +153,25 @@ async def test_a_person_who_returns_to_the_first_choice_on_the_same_day_gets_it(
     assert (after[CARE], after[LIVING]) == (("suppressed", LIVING), ("granted", None))
     assert made[2] == made[3]
     assert len(set(made)) == 3
+
+
+async def test_of_two_choices_at_once_the_later_stored_one_counts(
+    client: Any, bearer: Any, database: Database, poor: Any
+) -> None:
+    """A request waits while another process stores a choice. The request is stored after it, so it replaces it."""
+    path, mine = f"/v1/persons/{poor.person_id}/choices", bearer("resident", None, subject=poor.person_id)
+    async with database.pool.acquire() as other, other.transaction():
+        await other.execute("SELECT FROM persons WHERE person_id = $1 FOR UPDATE", poor.person_id)
+        request = asyncio.create_task(client.post(path, json={"item": LIVING}, headers=mine))
+        async with asyncio.timeout(30):
+            while not await database.pool.fetchval(WAITS_FOR_A_LOCK):
+                await asyncio.sleep(0)
+        clock.advance(timedelta(seconds=1))
+        first = Choice(choice_id=str(uuid4()), item=CARE, chosen_on=clock.today(), recorded_at=clock.now())
+        encoded = msgspec.json.encode([first])
+        await other.execute("UPDATE persons SET choices = $2 WHERE person_id = $1", poor.person_id, encoded)
+        clock.advance(timedelta(seconds=1))
+    answer = await request
+    assert answer.status_code == 201, answer.text
+    after = await states(client, bearer, poor.person_id, "2026-11-20")
+    assert (after[CARE], after[LIVING]) == (("suppressed", LIVING), ("granted", None))

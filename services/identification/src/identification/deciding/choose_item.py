@@ -56,12 +56,13 @@ async def choose_item(
 ) -> ChoiceOut:
     """Stores the choice as an input and decides the person at once. Requests with one `Idempotency-Key` make one
     choice. Without a key, a request equal to the person's last choice makes no second one."""
-    now, key = clock.now(), str(person_id)
-    chosen_on = body.chosen_on or calendar.civil_date(now)
+    key = str(person_id)
     async with db.transaction() as tx:
         list_set = await share_set_in_force(tx)
         await creation.claim(tx, caller, body)
         person = need_person(caller, key, (await store.lock_people(tx, [key])).get(key))
+        now = clock.now()  # after the lock: the order of choices is the order of storing
+        chosen_on = body.chosen_on or calendar.civil_date(now)
         choices = choices_of(person)
         choice_id = creation.id_for("choice", caller, key, otherwise=f"{body.item}/{chosen_on}/{len(choices)}")
         wanted = Choice(choice_id=choice_id, item=body.item, chosen_on=chosen_on, recorded_at=now)
