@@ -202,3 +202,21 @@ async def test_an_edit_of_a_list_reaches_a_person_by_the_facts_of_a_merged_ident
     (given,) = (e for e in after if e.state == "granted")
     assert (given.state, given.from_, given.amount_fen_per_month) == ("granted", date(2026, 6, 1), 5000)
     await is_sound(database)
+
+
+async def test_the_explanation_of_a_merged_identity_agrees_with_its_decision(
+    driver: Driver, elder: Any, client: httpx.AsyncClient, bearer: Any
+) -> None:
+    """Only the survivor has the item. Before the merge was known, each of them had it."""
+    stays, goes = elder(), elder()
+    await driver.deliver(stays.united(goes), goes.merged(stays))
+
+    async def explained(person: Any, **more: Any) -> Any:
+        path, query = f"/v1/persons/{person.person_id}/explanations", {"item": ITEM, "on": "2026-11-20"} | more
+        return (await client.get(path, params=query, headers=bearer())).json()
+
+    assert (await explained(stays))["outcome"] == "granted"
+    refused = await explained(goes)
+    assert (refused["outcome"], refused["conditions"], refused["remedies"]) == ("refused", [], [])
+    assert "存续人员" in refused["sentence"]
+    assert (await explained(goes, known_at="2026-11-01T00:30:00Z"))["outcome"] == "granted"

@@ -1,10 +1,10 @@
 """GET /v1/persons/{person_id}/explanations: explain why a person is, or is not, entitled to an item on a day."""
 
-from typing import Annotated
+from typing import Annotated, Final
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query
-from rules.words.explain import explain
+from rules.words.explain import Explanation, explain
 from shell import clock
 from shell.access.auth import Caller, require
 from shell.http.params import Day, Instant, ItemCode
@@ -15,6 +15,7 @@ from identification.answers.shapes import ExplanationOut
 from identification.deciding.access import READERS
 
 router = APIRouter(tags=["persons"])
+MERGED: Final = "此号码已与另一号码并号，待遇由存续人员享受。"
 
 
 @router.get("/v1/persons/{person_id}/explanations", summary="Why, or why not")
@@ -26,8 +27,12 @@ async def explain_decision(
     on: Annotated[Day | None, Query(description="the day in question; today by default")] = None,
     known_at: Annotated[Instant | None, Query(description="as known at that instant")] = None,
 ) -> ExplanationOut:
+    """Explains one item. A person that is merged into another one is refused every item: the survivor has them."""
     async with db.reading() as connection:
         view = await view_person(connection, caller, str(person_id), known_at)
     lists, day = view.list_set.lists, on or clock.today()
+    if view.event is not None and view.event.merged_into is not None:
+        merged = Explanation(item=item, on=day, outcome="refused", sentence=MERGED)
+        return ExplanationOut.model_validate(merged)
     explanation = explain(view.facts, view.abilities, lists, item, day, choices=view.choices, doubt=view.doubt)
     return ExplanationOut.model_validate(explanation)
