@@ -111,3 +111,23 @@ async def test_an_objection_at_the_same_moment_is_never_overruled_by_silence(abr
     assert found["case_id"] == case["case_id"]
     facts = facts_known_at((await heads())[abroad.person_id(resident)].statements)
     assert [f.value.division for f in facts if f.kind == "residence"] == ["530302001"]
+
+
+async def test_data_that_counted_by_a_silent_place_wait_when_its_source_withdraws_the_place(
+    abroad, people, push, resident, database, heads
+):
+    async def incomes():
+        statements = (await heads())[abroad.person_id(resident)].statements
+        return [f.source for f in facts_known_at(statements) if f.kind == "low_income"]
+
+    await abroad.move(people, resident)
+    clock.set_now(_noon(await _silent_on(abroad)))
+    await settle_silence(database)
+    low = abroad.sent(people.event("low_income", resident, {"category": "dibao"}, id="low"))
+    await push(low, expect="accepted")
+    assert await incomes() == [low["source"]]
+    claim = abroad.sent(people.residence(resident, abroad.THERE, id=f"claim-{resident[-6:]}"))
+    await push(people.annulled(claim) | {"source": claim["source"]}, expect="accepted")
+    assert await incomes() == []
+    (row,) = (await abroad.get("/v1/quarantine"))["quarantine"]
+    assert (row["kind"], row["reason"]) == ("low_income", "source_not_of_person")

@@ -151,7 +151,9 @@ class StandingJudge:
         return self.retest or first_place or self._has_lost_a_place()
 
     def _has_lost_a_place(self) -> bool:
-        return not self._judged.strong.issuperset(self.standing.strong)
+        """Whether a place is no longer vouched, or no longer vouched by silence."""
+        now, before = self._judged, self.standing
+        return not (now.strong.issuperset(before.strong) and now.weak.issuperset(before.weak))
 
     def _new_state(self, verdicts: Mapping[str, Verdict]) -> StandingState:
         weak = self._judged.weak - self._judged.strong
