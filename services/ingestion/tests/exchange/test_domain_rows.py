@@ -259,6 +259,15 @@ def test_a_deleted_death_is_annulled():
     assert ([d.action for d in drafts], after.life) == (["annulled"], "annulled")
 
 
+def test_a_death_whose_deletion_was_read_before_it_is_annulled():
+    deletion = Change(START, (2,), True, None)
+    drafts, state = decide_row(None, deletion, RULES_OF_DEATHS)
+    assert drafts == []
+    written_before = Change(START - timedelta(days=1), (1,), False, content_of("x", date(2026, 1, 1)))
+    drafts, after = decide_row(state, written_before, RULES_OF_DEATHS)
+    assert ([d.action for d in drafts], after.life) == (["created", "annulled"], "annulled")
+
+
 @pytest.mark.parametrize(
     ("since", "expected"),
     [

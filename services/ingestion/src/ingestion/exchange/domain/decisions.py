@@ -103,9 +103,9 @@ def _insert_former(state: KeyState, first_day: date, end: date, stated_to: date 
 
 
 def _decide_before_deletion(state: KeyState, change: Change, content: Content, rules: RowRules) -> Outcome:
-    """Decide a row that was written before a deletion that is known: record its period and end it."""
+    """Decide a row that was written before a deletion that is known: record its period, and end or annul it."""
     drafts, begun = start_period(state.version, change, content)
-    more, ended = end_period(begun, content, state.at, civil_date(state.at), rules.deleted)
+    more, ended = end_period(begun, content, state.at, civil_date(state.at), _meaning_of_deletion(rules))
     return [*drafts, *more], ended._replace(watermark=state.watermark)
 
 
@@ -240,9 +240,13 @@ def _decide_deletion(state: KeyState | None, change: Change, rules: RowRules) ->
         return _decide_first_deletion(change, day, rules)
     if state.content is None or state.life != "alive" or is_older(state, change):
         return [], state
-    meaning: EndMeaning = "annulled" if rules.is_one_day else rules.deleted
-    drafts, after = end_period(state, state.content, max(change.at, state.at), day, meaning)
+    drafts, after = end_period(state, state.content, max(change.at, state.at), day, _meaning_of_deletion(rules))
     return drafts, after._replace(watermark=change.watermark)
+
+
+def _meaning_of_deletion(rules: RowRules) -> EndMeaning:
+    """A deleted row of a one-day kind is always annulled, because a day has no end."""
+    return "annulled" if rules.is_one_day else rules.deleted
 
 
 def _day_of_deletion(change: Change) -> date:
