@@ -137,7 +137,7 @@ def test_no_line_of_a_csv_is_lost_by_wrong_quotes(text):
 @given(st.one_of(st.text(max_size=30), st.integers(), st.floats(), st.booleans(), st.dates(), st.datetimes()))
 def test_a_cell_becomes_a_value_or_a_code(value):
     to_date = date_reader(["%d/%m/%Y"], DAY_ZERO)
-    for convert in (to_date, instant_reader(to_date), to_code, to_division, to_list):
+    for convert in (to_date, instant_reader(to_date, ["%d/%m/%Y"]), to_code, to_division, to_list):
         try:
             convert(value)
         except CellWrong:
@@ -157,6 +157,10 @@ def test_a_cell_becomes_a_value_or_a_code(value):
         ("2026-11-01 08:30:00", "2026-11-01"),
         ("1/2/2026", None),
         ("2026-13-01", None),
+        ("2026-11-01 99:99", None),
+        ("2026-11-01 24:00", None),
+        ("2026-11-01 08:30:61", None),
+        ("2026-11-01T08:30:00+08:00", None),
         ("2026", None),
         (True, None),
         (-3, None),
@@ -193,11 +197,27 @@ def test_a_division_is_found_by_code_or_by_name(raw, expected):
 
 
 def test_a_time_without_an_offset_is_in_asia_shanghai():
-    to_instant = instant_reader(date_reader([], DAY_ZERO))
+    to_instant = instant_reader(date_reader([], DAY_ZERO), [])
     assert to_instant("2026-11-01 08:30") == "2026-11-01T08:30:00+08:00"
     assert to_instant("2026年11月1日") == "2026-11-01T00:00:00+08:00"
     assert to_instant("2026-11-01T00:30:00Z") == "2026-11-01T00:30:00+00:00"
     assert to_instant(date(2026, 11, 1)) == "2026-11-01T00:00:00+08:00"
+
+
+@pytest.mark.parametrize(
+    ("format", "text"),
+    [
+        ("%Y%m%d%H%M%S", "20261101083000"),
+        ("%Y年%m月%d日%H时%M分", "2026年11月1日8时30分"),
+        ("%d/%m/%YT%H:%M", "01/11/2026T08:30"),
+        ("%H:%M %d.%m.%Y", "08:30 01.11.2026"),
+    ],
+)
+def test_a_format_with_a_time_of_day_gives_the_time_of_day(format, text):
+    formats = resolve("alive", Given(dates=[format])).given.dates
+    to_date = date_reader(formats, DAY_ZERO)
+    assert to_date(text) == "2026-11-01"
+    assert instant_reader(to_date, formats)(text) == "2026-11-01T08:30:00+08:00"
 
 
 def test_a_serial_day_number_after_the_year_9999_is_no_day():

@@ -120,7 +120,7 @@ def _date_converter(type_name: str, formats: Sequence[str], zero: date) -> Conve
     to_date = dates.date_reader(formats, zero)
     if type_name == "last_day":
         return dates.inclusive(to_date)
-    return dates.instant_reader(to_date) if type_name == "instant" else to_date
+    return dates.instant_reader(to_date, formats) if type_name == "instant" else to_date
 
 
 class _Converted(NamedTuple):

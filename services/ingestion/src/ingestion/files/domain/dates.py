@@ -13,7 +13,7 @@ from ingestion.files.domain.cells import CellWrong, to_code
 
 _DATE = re.compile(r"(\d{4})(?:-|/|\.|年)(\d{1,2})(?:-|/|\.|月)(\d{1,2})日?")
 _COMPACT_DATE = re.compile(r"(\d{4})(\d{2})(\d{2})")
-_CLOCK = re.compile(r"[T ]?(\d{1,2}):(\d{2})(?::(\d{2})(?:\.\d+)?)?")
+_CLOCK = re.compile(r"[T ]?([01]?\d|2[0-3]):([0-5]\d)(?::([0-5]\d)(?:\.\d+)?)?")
 _SERIAL = re.compile(r"[1-9]\d{4}")
 _LEAP_BUG_UNTIL: Final = 60  # spreadsheets count 1900-02-29, a day that does not exist
 _EXAMPLE: Final = datetime(2003, 4, 5, 16, 7, 8, tzinfo=SHANGHAI)
@@ -22,7 +22,8 @@ ToText = Callable[[Any], str]
 
 def date_reader(formats: Sequence[str], zero: date) -> ToText:
     """Return a function that converts a cell to a date YYYY-MM-DD. It reads the usual ways to write a date in Chinese
-    files, and raises CellWrong for any other text or number. An instant with an offset has its date in Asia/Shanghai.
+    files, and raises CellWrong for any other text or number. A time of day after the date is ignored. A datetime with
+    an offset has its date in Asia/Shanghai; a text with an offset is rejected.
 
     `formats` (strptime) are tried first. `zero`: day 0 of serial day numbers."""
     given = tuple(formats)
@@ -76,11 +77,9 @@ def plain_date(text: str) -> str:
 @lru_cache(maxsize=65536)
 def _date(text: str, formats: tuple[str, ...], zero: date) -> str | None:
     """The date in a text as YYYY-MM-DD; None if the text is no date. The parameters are those of `date_reader`."""
-    for each in formats:
-        try:
-            return datetime.strptime(text, each).date().isoformat()  # noqa: DTZ007 - a civil date
-        except ValueError:
-            continue
+    moment = _parsed(text, formats)
+    if moment is not None:
+        return moment.date().isoformat()
     found = _DATE.match(text) or _COMPACT_DATE.match(text)
     if found is not None:
         return _matched_date(text, found)
@@ -88,9 +87,19 @@ def _date(text: str, formats: tuple[str, ...], zero: date) -> str | None:
     return day.isoformat() if day else None
 
 
+def _parsed(text: str, formats: Sequence[str]) -> datetime | None:
+    """The moment in a text by the first format that fits, without an offset. None if no format fits."""
+    for each in formats:
+        try:
+            return datetime.strptime(text, each)  # noqa: DTZ007 - a civil date or a local time
+        except ValueError:
+            continue
+    return None
+
+
 def _matched_date(text: str, found: re.Match[str]) -> str | None:
-    """The date that a pattern found, as YYYY-MM-DD. None if it does not exist, or if anything but a time of day
-    follows."""
+    """The date that a pattern found, as YYYY-MM-DD. None if it does not exist, or if anything but a possible time of
+    day follows."""
     rest = text[found.end() :].strip()
     if rest and not _CLOCK.fullmatch(rest):
         return None
@@ -124,15 +133,18 @@ def inclusive(to_date: ToText) -> ToText:
     return to_end
 
 
-def instant_reader(to_date: ToText) -> ToText:
+def instant_reader(to_date: ToText, formats: Sequence[str]) -> ToText:
     """Return a function that converts a cell to an instant in ISO 8601. Without an offset it is in Asia/Shanghai, and
-    without a time of day it is midnight. The fraction of a number is ignored. The function raises CellWrong."""
+    without a time of day it is midnight. The fraction of a number is ignored. The function raises CellWrong.
+
+    `formats` (strptime) are tried first, with their time of day. `to_date`: the conversion of a cell to a date."""
 
     def to_instant(value: Any) -> str:
         if isinstance(value, datetime):
             moment = value
         elif isinstance(value, str):
-            moment = _moment(plain_date(value), to_date)
+            text = plain_date(value)
+            moment = _parsed(text, formats) or _moment(text, to_date)
         else:
             moment = datetime.combine(date.fromisoformat(to_date(value)), time())
         return (moment if moment.tzinfo else moment.replace(tzinfo=SHANGHAI)).isoformat()
@@ -141,6 +153,7 @@ def instant_reader(to_date: ToText) -> ToText:
 
 
 def _moment(text: str, to_date: ToText) -> datetime:
+    """The moment in a text that no format of the mapping fits. Raises CellWrong."""
     try:
         if "T" in text:
             return datetime.fromisoformat(text)
