@@ -1,5 +1,6 @@
 """Counts and digests of a source's days: the same in any order, and nothing counts twice."""
 
+import asyncio
 import hashlib
 import random
 from datetime import date
@@ -9,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from ingestion.completeness.count_days import count_days
-from ingestion.completeness.store import days
+from ingestion.completeness.store import alarms, days
 from ingestion.domain.completeness import RecordedDay, ReportedDay, Tally, add_up, compare, count_events, whole_day
 from ingestion.verify import check
 from shell import clock
@@ -92,6 +93,29 @@ async def test_every_new_event_counts_once_in_any_order_and_after_any_kill(push,
     assert ours == RecordedDay(35, digest(*(e["id"] for e in events)))
     assert await database.pool.fetchval("SELECT count(*) FROM tallies") == 0
     assert await check(database, clock.today()) == []
+
+
+async def _until_blocked(database, task):
+    """Wait until a statement waits for a lock, or the task has ended."""
+    query = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    async with asyncio.timeout(20):
+        while not task.done() and not await database.pool.fetchval(query):
+            await asyncio.sleep(0.01)
+
+
+async def test_an_event_that_is_counted_during_a_comparison_is_compared_afterwards(push, people, database):
+    async with database.transaction() as tx:
+        await days.upsert_report(tx, PSB, DAY, ReportedDay(1, digest("a")), clock.now())
+    await push(people.residence(people.number(1), id="a"))
+    async with database.transaction() as tx:
+        (day,) = await alarms.lock_days_to_compare(tx, DAY, 10)
+        assert await alarms.load_counts(tx, [day.key]) == {(PSB, DAY): []}
+        counting = asyncio.create_task(count_days(database))
+        await _until_blocked(database, counting)
+        await alarms.save_compared(tx, [alarms.Compared(PSB, DAY, clock.now(), "short")], clock.now())
+    await counting
+    async with database.transaction() as tx:
+        assert [d.key for d in await alarms.lock_days_to_compare(tx, DAY, 10)] == [(PSB, DAY)]
 
 
 class Killed(Exception):

@@ -82,12 +82,19 @@ async def _lock_counts(tx: Tx, tallies: Sequence[Tally]) -> list[Tally]:
 
 
 async def _compare_again(tx: Tx, tallies: Sequence[Tally]) -> None:
-    """Mark the days of these tallies for a new comparison."""
+    """Mark the days of these tallies for a new comparison.
+
+    A comparison in progress may not know these tallies, so its end must be seen: the rows are locked first."""
+    keys = [tally.source for tally in tallies], [tally.day for tally in tallies]
+    await tx.sql.execute(
+        """SELECT 1 FROM source_days d JOIN unnest($1::text[], $2::date[]) AS u(source, day) USING (source, day)
+           ORDER BY d.day, d.source FOR UPDATE OF d""",
+        *keys,
+    )
     await tx.sql.execute(
         """UPDATE source_days d SET checked_at = NULL FROM unnest($1::text[], $2::date[]) AS u(source, day)
            WHERE d.source = u.source AND d.day = u.day AND checked_at IS NOT NULL""",
-        [tally.source for tally in tallies],
-        [tally.day for tally in tallies],
+        *keys,
     )
 
 
