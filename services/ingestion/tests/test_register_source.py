@@ -7,7 +7,7 @@ from common import calendar
 from ingestion.main import service
 from ingestion.register import seed_register as seeding
 from ingestion.register import sources
-from ingestion.register.seed import seed
+from ingestion.register.seed import counties_in, seed
 from ingestion.register.seed_register import seed_register
 from ingestion.register.shapes import Entry
 from shell import clock
@@ -229,3 +229,8 @@ async def test_a_source_sees_only_itself(register, client_for):
     async with client_for(issue_token("source", source=PSB)) as psb:
         assert (await psb.get(f"/v1/sources/{PSB}")).status_code == 200
         assert (await psb.get(f"/v1/sources/{other}")).status_code == 403
+
+
+def test_a_county_that_is_an_area_of_the_seed_has_its_internal_sources():
+    assert counties_in(["530302"]) == ["530302"]
+    assert set(counties_in(["530302", "530300"])) == set(counties_in(["530300"])) >= {"530302"}

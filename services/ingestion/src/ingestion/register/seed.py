@@ -108,9 +108,9 @@ def standing_rules() -> Rules:
 
 
 def counties_in(areas: Sequence[str]) -> list[str]:
-    """Codes of all counties in force that lie in these areas."""
+    """Codes of all counties in force in these areas. An area may be a county itself."""
     codes = [c for c in divisions.codes() if len(c) == divisions.COUNTY_DIGITS and not c.endswith("00")]
-    return [code for code in codes if any(divisions.within(code, area) and code != area for area in areas)]
+    return [code for code in codes if any(divisions.within(code, area) for area in areas)]
 
 
 @cache
