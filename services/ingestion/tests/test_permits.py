@@ -1,12 +1,13 @@
 """People of Hong Kong, Macao and Taiwan and foreign permanent residents have special numbers and no hukou."""
 
-from datetime import date
+from datetime import UTC, date, datetime
 
 import pytest
 from common.codes.id_number import make
-from common.events.facts import Registration
+from common.events.facts import Registration, Statement
 from common.message import derived_id
 from ingestion import verify
+from ingestion.domain.person import Memory, Person, forget_place, remember_place, statements_of
 from shell import clock
 from shell.privacy import vault
 
@@ -90,3 +91,20 @@ async def test_a_file_of_permit_holders_needs_no_hukou_and_reports_missing_value
     job = await imports.run(rows, "registration", office="psb")
     assert (job["accepted"], job["rejected"]) == (2, 1)
     assert set(await facts_of()) == {person_of(HONG_KONG), person_of(NEW_CARD)}
+
+
+def test_the_newest_registration_of_a_permit_holder_decides_in_any_order_of_arrival():
+    def registered_at(hour):
+        at = datetime(2026, 11, 20, hour, tzinfo=UTC)
+        return Statement(event_id=f"e{hour}", chain=f"e{hour}", action="created", kind="registration", source="urn:x",
+                         rank=1, time=at, recorded_at=at, value=Registration(sex="1", birth_date=BORN))  # fmt: skip
+
+    person = Person("p", 0, None, None, 0, b"", Memory())
+    for hour, division in ((9, "530303"), (8, "530302")):  # the older one arrives late
+        person.add(registered_at(hour), {})
+        remember_place(person, registered_at(hour), division)
+    assert person.division == "530303"
+    forget_place(person)
+    for statement in statements_of(person.statements):
+        remember_place(person, statement)
+    assert person.division == "530303"

@@ -167,15 +167,24 @@ def remember_place(person: Person, statement: Statement, registered_in: str | No
     time of the source.
 
     `statement`: one of the person's statements. `registered_in`: the division that a new registration of a person
-    without a hukou names; None keeps the known one."""
+    without a hukou names; None keeps the known one, and so does a registration that is not the newest."""
     memory = person.memory
-    if isinstance(statement.value, Registration) and statement.value.hukou_division is None:
-        memory.registered_in = registered_in or memory.registered_in
+    if registered_in and _is_newest_without_hukou(person, statement):
+        memory.registered_in = registered_in
     rank, division = _ranked_division(statement, memory.registered_in)
     new, kept = (rank, statement.time.timestamp()), (memory.division_rank, memory.division_at)
     if division and (new > kept or (new == kept and _is_last_of_its_time(person, statement))):
         person.division = division
         memory.division_rank, memory.division_at = new
+
+
+def _is_newest_without_hukou(person: Person, statement: Statement) -> bool:
+    """Whether a statement registers a person without a hukou, and no registration that counts fully is newer."""
+    if not isinstance(statement.value, Registration) or statement.value.hukou_division is not None:
+        return False
+    stated = [s for s in statements_of(person.statements) if s.kind == "registration" and s.value]
+    newer = [s for s in stated if s.time > statement.time and s.standing_at() == "full"]
+    return not newer and _is_last_of_its_time(person, statement)
 
 
 def _is_last_of_its_time(person: Person, statement: Statement) -> bool:
