@@ -123,14 +123,18 @@ def test_after_any_full_loads_a_missing_person_has_no_fact_and_a_present_one_has
 
 
 @settings(max_examples=300, deadline=None)
-@given(st.permutations(range(3)), st.lists(present_rows, min_size=3, max_size=3))
-@example([1, 0, 2], [("dibao", DAYS[2], None), ("dibao", DAYS[3], None), ("tekun", DAYS[1], None)])
-def test_rows_that_arrive_late_never_hide_the_newest(order, states):
+@given(st.permutations(range(4)), st.lists(rows, min_size=4, max_size=4))
+@example([1, 0, 2, 3], [("dibao", DAYS[2], None), ("dibao", DAYS[3], None), *[("tekun", DAYS[1], None)] * 2])
+@example([0, 1, 3, 2], [("dibao", None, None), None, ("dibao", None, None), None])
+@example([0, 1, 3, 2], [None, None, ("dibao", None, None), None])
+def test_rows_and_deletions_that_arrive_late_never_hide_the_newest(order, states):
     person = Person()
     for at in order:
         person.change(START + timedelta(days=at), states[at], watermark=(at,))
-    last, tomorrow = states[2], (START + timedelta(days=4)).date()
-    if last[1] is None or last[1] <= tomorrow:
+    last, tomorrow = states[3], (START + timedelta(days=5)).date()
+    if last is None:
+        assert person.on(tomorrow) is None
+    elif last[1] is None or last[1] <= tomorrow:
         assert person.on(tomorrow) == last[0]
 
 

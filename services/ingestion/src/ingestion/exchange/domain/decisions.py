@@ -238,8 +238,12 @@ def _decide_deletion(state: KeyState | None, change: Change, rules: RowRules) ->
     day = _day_of_deletion(change)
     if state is None:
         return _decide_first_deletion(change, day, rules)
-    if state.content is None or state.life != "alive" or is_older(state, change):
+    if is_older(state, change):
         return [], state
+    if state.content is None:
+        return [], state._replace(at=max(change.at, state.at), watermark=change.watermark)
+    if state.life != "alive":
+        return [], state._replace(watermark=change.watermark)  # a row that was written before it stays deleted
     drafts, after = end_period(state, state.content, max(change.at, state.at), day, _meaning_of_deletion(rules))
     return drafts, after._replace(watermark=change.watermark)
 
