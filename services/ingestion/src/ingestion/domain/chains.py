@@ -32,7 +32,7 @@ class Placing(NamedTuple):
     """The result for the events of a batch, each part by event id.
 
     `chains`: the chain of each event that takes effect. `keepers`: the keeper of this chain. `waiting`: the quarantine
-    code of each event that cannot take effect yet."""
+    code of each event that does not take effect."""
 
     chains: dict[str, str]
     keepers: dict[str, str]
@@ -51,11 +51,11 @@ def place_events(
     counts already or takes effect in this batch.
 
     `person_of`: person ids by blind index. `known`: stored events by id. A source that renumbers a person continues the
-    person's chains under the new number. So an event may follow one about another person of the same circle; it then
-    belongs to that person. Identity changes that take effect merge circles. An event in `forced` takes effect without
-    its predecessor, by a decision of officers. Its chain is the one that the missing event would begin. An event in
-    `stuck` waits for the reason given there (`domain.standing`). A disability certificate waits if its ID number
-    belongs to no person of the person's circle, unless its event is in `forced`.
+    person's chains under the new number. So an event may follow one about another person of the same circle; its keeper
+    is then that person. Identity changes that take effect merge circles. An event in `forced` takes effect without its
+    predecessor, by a decision of officers. Its chain is the one that the missing event would begin. An event in `stuck`
+    waits, and `stuck` has its quarantine code. A disability certificate waits if no person of the circle has its ID
+    number, unless its event is in `forced`.
     """
     while True:
         before = circles.size

@@ -59,8 +59,8 @@ def household_of(statement: Statement) -> str | None:
 
 
 def chain_of_copy(chain: str, household: str) -> str:
-    """The chain of a statement's copies in a household. It is one per household: a person may have belonged to both
-    households that a chain touched."""
+    """The chain of a statement's copies in a household. It is one per household: a person may have been a member of
+    both households that a chain touched."""
     return derived_id(chain, household)
 
 

@@ -2,9 +2,10 @@
 
 Every ID number has a person of its own. A *circle* is the set of persons who were ever stated to be the same human,
 even in error. It only grows, and one writer locks it as a whole. A *cluster* is the part of a circle that is one human
-according to all that is known at an instant. Its *survivor* answers for the whole cluster. The survivor is the person
-with whom the cluster's oldest identity statement begins, by the time of its source: the old number that was replaced,
-or the number as which another one was recognised. So a person who joins later never becomes the survivor.
+according to all that is known at an instant. Its *survivor* decides for the whole cluster. The oldest link of the
+cluster, by the time of its source, names the survivor. If this link replaces a number, the survivor is the old number.
+If it recognises a number as another one, the survivor is that other one. So a person who joins later never becomes the
+survivor.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -25,7 +26,7 @@ CausesByPerson = Mapping[str, Causes]
 
 
 class Circles:
-    """The circle of each person while a batch works. It knows only the persons that it was given."""
+    """The circle of each person of a batch. It knows no other persons."""
 
     def __init__(self, persons: Iterable[Person]) -> None:
         self._circle_of: dict[str, str] = {}

@@ -113,8 +113,9 @@ def _newest_code(code: str) -> str:
 
 
 def located(code: str, source: Source) -> str:
-    """Return the division itself. Return the area of the source if the county's code is abolished without a known
-    successor and lies outside the areas of the source: no source could belong to a person by such a code."""
+    """The division; or the area of the source, if no source could belong to a person by this division.
+
+    These are the divisions outside the areas of the source whose county is abolished without a known successor."""
     lost = _is_abolished(county_of(code)) and not lies_in(code, source.areas)
     return source.area if lost else code
 

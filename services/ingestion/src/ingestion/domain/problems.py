@@ -278,5 +278,5 @@ def fault(pointer: str, code: str) -> Fault:
 
 
 def pointer_of(reason: str) -> str:
-    """The place in an event because of which it waits. `reason`: a code of QUARANTINE."""
+    """The JSON pointer to the field of an event because of which it waits. `reason`: a code of QUARANTINE."""
     return _POINTERS.get(reason, "/data/previous_event_id")

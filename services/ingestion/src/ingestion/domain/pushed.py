@@ -13,9 +13,9 @@ WEAKEST_RANK: Final = 9
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A registered source. `ranks`: kind → rank, 1 is the strongest; any other kind is rejected. `areas`: the areas
-    whose people the source knows. The events of an inactive source are rejected. Only the platform writes under an
-    `internal` source."""
+    """A registered source. `ranks`: kind → rank, 1 is the strongest; any other kind is rejected. `areas`: it
+    may state facts about people of these areas. The events of an inactive source are rejected. Only the platform writes
+    under an `internal` source."""
 
     urn: str
     area: str

@@ -71,9 +71,11 @@ class Verdict(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """The result for a person. `verdicts`, `places`: by chain. `retest`: earlier statements were tested, too. The first
-    place has become known, a vouched place is lost, or the caller has asked for it. `doubts`: the last statement of
-    each identity change that waits."""
+    """The result for a person. `verdicts`, `places`: by chain. `doubts`: the last statement of each waiting identity
+    change.
+
+    `retest`: chains that counted already were tested, too. This happens if a first place or a first hukou has become
+    known, if a vouched place is lost, or if the caller asks for it; but never without a vouched place."""
 
     standing: StandingState
     verdicts: dict[str, Verdict]
@@ -176,8 +178,8 @@ class StandingJudge:
     # ── one chain ───────────────────────────────────────────────────────────────────────────────────────────
 
     def _verdict(self, chain: Chain, retest: bool) -> Verdict:
-        """The verdict on a chain. Without `retest`, a chain that counts already keeps counting, except for kinds in
-        _ALWAYS_TESTED."""
+        """The verdict on a chain. Without `retest`, a chain that counts already never begins to wait, except for kinds
+        in _ALWAYS_TESTED."""
         found = self._test(chain)
         if found.reason is None:
             return found
@@ -220,7 +222,8 @@ class StandingJudge:
         return self.standing.granted(chain.source, chain.kind, self.today) and self._may_name_other(chain)
 
     def _source_may(self, chain: Chain) -> bool:
-        """Whether the source belongs, as strictly as the kind demands it."""
+        """Whether the source belongs, as strictly as the kind demands it. If the person has no vouched place, every
+        source may; an identity change is tested for both persons."""
         if chain.kind == "identity_change":
             return self._may_link(chain)
         if not self._any_vouched:
@@ -232,12 +235,14 @@ class StandingJudge:
     # ── identity changes ────────────────────────────────────────────────────────────────────────────────────
 
     def _may_link(self, chain: Chain) -> bool:
-        """Whether the source belongs to both persons of an identity change. Places that the change itself or a later
-        change has added do not matter."""
+        """Whether the source belongs to both persons of an identity change. A person without a vouched place is no
+        obstacle. Places that the change itself or a later change has added do not matter."""
         return self._belongs_before(chain, None) and self._may_name_other(chain)
 
     def _belongs_before(self, chain: Chain, person_id: str | None) -> bool:
-        """Whether the source of an identity change belongs to a person as known before it (None: the judged person)."""
+        """Whether the source of an identity change belonged to a person before it, or the person had no vouched place.
+
+        None: the judged person."""
         vouched = self.identities.vouched_before(person_id, chain.chain, self._own_divisions)
         return not vouched or belongs(chain.source, vouched)
 

@@ -40,9 +40,10 @@ class FeedBroken(Exception):
 
 
 class Watermark(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Columns that grow with every change, the first one first. `kind`: an instant (`time`; without an offset it is
-    Asia/Shanghai) or a number. `format` (strptime): for an instant stored as text. Every run begins `overlap` (seconds
-    or steps) before the newest change that was read, because some rows are committed late."""
+    """Columns that together grow with every change; the first one is compared first. `kind`: of the first column, an
+    instant (`time`; without an offset it is Asia/Shanghai) or a number. `format` (strptime): for an instant stored as
+    text. Every run begins `overlap` (seconds or steps) before the newest change that was read, because some rows are
+    committed late."""
 
     columns: Annotated[list[Column], Meta(min_length=1, max_length=4)]
     kind: Literal["time", "number"] = "time"
@@ -61,8 +62,9 @@ class Operation(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
 class Feed(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """One table of one source. `status: example` is shown and never read. `url_env`: the variable with the URL of the
     database. Either `table` (with `schema`) or `query` is given. `key`: the columns that identify a row permanently;
-    `mapping`: as for files. `updated`, `deleted`, `missing`: the meaning of such a row. If more than
-    `missing_percent_max` of the rows are missing, an officer must confirm them."""
+    `mapping`: as for files. `updated`, `deleted`, `missing`: the meaning of such a row. An officer
+    must confirm missing rows if the table is empty, or if they are more than ten and more than `missing_percent_max`
+    percent of the known rows."""
 
     feed: Name
     title: Annotated[str, Meta(min_length=1, max_length=100)]

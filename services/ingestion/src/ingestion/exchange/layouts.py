@@ -78,7 +78,7 @@ def _word(text: str) -> str:
 
 
 def make_layout(setup: Setup, names: dict[str, str]) -> Layout:
-    """Find the columns of a feed. Raises FeedBroken if one is missing.
+    """Find the columns of a feed. Raises FeedBroken if one is missing or ambiguous.
 
     `names`: column of the table, in lower case → its name in the database."""
     header = list(names.values())

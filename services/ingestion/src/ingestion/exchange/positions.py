@@ -78,7 +78,7 @@ def _restored(type_name: str, value: Any) -> Any:
 
 
 def instant_of(value: Any, watermark: Watermark) -> datetime | None:
-    """The instant of a change, in UTC. None for a number.
+    """The instant of a change, in UTC. None if the watermark is a number.
 
     Raises FeedBroken for a value that is no instant, lies outside the calendar in UTC, or lies in the year 1, where the
     start of the next run might not exist."""

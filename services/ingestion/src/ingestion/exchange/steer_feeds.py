@@ -24,7 +24,7 @@ Officer = Annotated[Caller, Depends(require("officer"))]
 @router.post("/v1/feeds/{feed}/run", status_code=202, summary="Read a front-end table now")
 async def run_feed(feed: FeedName, body: RunFeedIn, caller: Officer, db: Db) -> FeedOut:
     """The next run begins as soon as the job is free for it. Several requests before it begins are one; `from_start`
-    counts if one of them asks for it."""
+    applies if one of them asks for it. During a run, only a request with `from_start` starts another run."""
     setup = _find_own(feed, caller)
     if setup.feed.status == "example":
         raise Conflict("an example is never read", code="feed_is_example")

@@ -29,10 +29,10 @@ _SUBJECT_BYTES: Final = 8
 
 
 class TableRow(NamedTuple):
-    """A row as it was read. `key`: keyed hash of its key. `has_key`: False if the key is empty. `position`: its place
-    in the order of the table, with the values of the driver. `watermark`: None if the table has none; an instant in
-    the future becomes the instant of the reading. `raw`: keyed hash of its operation and of its cells with content.
-    `is_deleted`: None for an unknown operation. `number`: its number in the run."""
+    """A row as it was read. `key`: keyed hash of its key. `has_key`: False if all key columns are empty. `position`:
+    its place in the order of the table, with the values of the driver. `watermark`: None if the table has none; an
+    instant in the future becomes the instant of the reading. `raw`: keyed hash of its operation and of its cells with
+    content. `is_deleted`: None for an unknown operation. `number`: its number in the run."""
 
     key: bytes
     has_key: bool

@@ -77,10 +77,11 @@ class Mapping:
         ]
 
     def _columns_in(self, header: HeaderRow) -> dict[str, list[int]]:
-        """Field → positions of all columns with the best of its names that the header has.
+        """Field → positions of its columns. The first name of the field that the header has decides.
 
-        Remarks in the header do not matter, except for two. Only a name that the sender gives can select a column by
-        its remark. A column whose remark names another person holds a field of that person only."""
+        Remarks in the header do not matter, with two exceptions. A name that the sender gives may contain a remark;
+        then it selects the column with this remark. A column whose remark names another person holds a field of that
+        person only."""
         found = {}
         for field_name, names in self.columns.items():
             is_given = field_name in self.given.columns
@@ -93,7 +94,7 @@ class Mapping:
         return found
 
     def _is_own(self, field_name: str, remarks: str) -> bool:
-        """Whether the remarks of a column name no other person than a name of the field does."""
+        """Whether each word for another person in the remarks of a column is also in a name of the field."""
         names = self.columns[field_name]
         return all(any(word in name for name in names) for word in self.others if word in remarks)
 

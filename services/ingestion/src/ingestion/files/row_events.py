@@ -2,7 +2,7 @@
 together, so the sender corrects a row once.
 
 A row without an id gets a keyed hash of its content as id. So the same row in another file is the same event.
-A time in the file is part of the content; the time of the upload is not.
+A time in the file or in its mapping is part of the content; the time of the upload is not.
 """
 
 from collections.abc import Sequence
@@ -42,7 +42,8 @@ _CONVERTERS: Final[dict[str, Convert]] = {
 
 class Sender(NamedTuple):
     """The sender of a file. `source`: the source of all rows; None if every event names its own. `only`: the only
-    source for which the caller may send; None: any source. `received_at`: when the file was received."""
+    source for which the caller may send; None: any source. `received_at`: the time of an event whose row has none.
+    It is when the file was received, or when the row of a front-end table was written."""
 
     source: str | None
     only: str | None

@@ -40,8 +40,8 @@ async def list_imports(
     limit: Limit = 100,
     after: UUID | None = None,
 ) -> ImportPageOut:
-    """A source sees its own files, others see those of the sources in their area. A file whose events name their own
-    sources belongs to the nation. The files are in the order of their ids."""
+    """A source sees its own files, others see those of the sources in their area. Only callers of the nation see a file
+    whose events name their own sources. The files are in the order of their ids."""
     source, owners = _visible(scope_of(caller))
     async with db.reading() as connection:
         found = await store.list_imports(connection, source, owners, str(after) if after else None, limit)

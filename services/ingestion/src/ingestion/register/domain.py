@@ -1,7 +1,7 @@
 """Quota arithmetic: one token bucket per minute and one per day. Both refill continuously.
 
-A request passes if at least one event is left, so a request larger than a bucket passes too. The excess is a debt:
-nothing passes until the bucket has refilled.
+A request passes if at least one event is left in each bucket, so a request larger than a bucket passes, too. The excess
+is a debt: no further request passes until each bucket has one event again.
 """
 
 from datetime import datetime

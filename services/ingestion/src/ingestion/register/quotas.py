@@ -29,7 +29,8 @@ refused = Counter("shouwang_quota_refused", "Requests refused because their sour
 
 
 class _Lease:
-    """The events that this process has leased for a source. The source has nothing left until `closed_until`."""
+    """The events that this process has leased for a source. `closed_until`: until then, the source's bucket in the
+    database is empty."""
 
     __slots__ = ("closed_until", "drawing", "left")
 

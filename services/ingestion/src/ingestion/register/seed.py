@@ -34,7 +34,7 @@ class _Comparing(Strict):
 
 
 class _Standing(Strict):
-    """The treatment of an event whose source does not belong to the person (`domain.standing.Rules`)."""
+    """The section `standing`. `domain.standing.Rules` explains its fields."""
 
     others: dict[Kind, Treatment]
     strict: list[Kind]

@@ -162,10 +162,10 @@ def _begin_next(state: KeyState, old: Content, change: Change, content: Content,
 
 
 def _own_first_day(state: KeyState, change: Change, content: Content, rules: RowRules) -> date | None:
-    """The first day that the row states for its content. None if it has none, or only that of the first registration.
+    """The first day that the row states for its content; None if it states none.
 
-    With `updated: created`, a day is that of the first registration if a later period has begun since, or one on that
-    day."""
+    With `updated: created`, a row may keep the day of its first registration. So a day does not count if a period has
+    begun on it or after it."""
     day = content.valid_from
     if day is None or rules.updated != "created" or rules.is_one_day:
         return day
@@ -220,7 +220,8 @@ def _decide_after_end(state: KeyState, old: Content, change: Change, content: Co
 def _goes_on(old: Content, change: Change, content: Content) -> bool:
     """Whether a row that is back goes on with its last period: the period is not over, or the row states the same.
 
-    A row without a first day states the same only with the same end; otherwise it begins again on its day."""
+    A row without a first day states the same only with the same end; otherwise it begins again on the day of its
+    change."""
     if old.valid_to is None or old.valid_to > civil_date(change.at):
         return True
     return _is_same(old, content) and (content.valid_from is not None or content.valid_to == old.valid_to)

@@ -96,8 +96,8 @@ async def touch_rows(tx: Tx, feed: str, run: int, keys: Collection[bytes]) -> No
 
 
 async def count_missing(tx: Tx, feed: str, run: int, today: date) -> int:
-    """Count the rows that are alive, and that this run has not found. When the run begins, these are all rows that are
-    alive."""
+    """Count the missing rows: they are alive, their own end is not over, and this run has not found them. When the run
+    begins, no row is found yet."""
     found: int = await tx.sql.fetchval(
         f"SELECT count(*) FROM feed_rows WHERE {_MISSING}",  # noqa: S608 - a constant condition
         feed,
@@ -108,7 +108,7 @@ async def count_missing(tx: Tx, feed: str, run: int, today: date) -> int:
 
 
 async def lock_missing(tx: Tx, feed: str, run: int, today: date, limit: int) -> dict[bytes, KnownRow]:
-    """Lock and load at most `limit` rows that this run did not find, by row key."""
+    """Lock and load at most `limit` missing rows (see `count_missing`), by row key."""
     rows = await tx.sql.fetch(
         f"""SELECT row_key, {_KNOWN} FROM feed_rows
             WHERE {_MISSING} ORDER BY row_key LIMIT $4 FOR UPDATE""",  # noqa: S608 - a constant condition
