@@ -9,11 +9,12 @@ from typing import Literal
 from uuid import uuid4
 
 import pytest
-from aiokafka import AIOKafkaConsumer
+from aiokafka import AIOKafkaConsumer, TopicPartition
 from common.events import VisitMissed
 from common.message import Message
 from prometheus_client import generate_latest
 from shell.kafka import topic_configs
+from shell.kafka.consumer import stands_behind
 from shell.kafka.positions import logs_of
 from shell.kafka.resumption import Place, decide_resume, load_stored, save_resume
 from shell.settings import Settings
@@ -270,3 +271,19 @@ async def test_a_reader_at_half_of_the_retention_raises_an_alarm(probe: Probe) -
     assert "has used 60% of the 100 h" in reason
     gauge = f'shouwang_retention_used_ratio{{consumer="{probe.consumer.name}",topic="{probe.topic}"}} 0.6'
     assert gauge in generate_latest().decode()
+
+
+async def test_records_fetched_before_the_client_was_moved_back_are_not_used(probe: Probe) -> None:
+    await probe.send(*numbered("value", 5))
+    client = AIOKafkaConsumer(bootstrap_servers=probe.settings.kafka)
+    await client.start()
+    try:
+        client.assign([probe.place])
+        client.seek(probe.place, 2)
+        fetched = [await client.getone() for _ in range(3)]
+        assert await stands_behind(client, probe.place, fetched)
+        client.seek(probe.place, 0)
+        assert not await stands_behind(client, probe.place, fetched)
+        assert not await stands_behind(client, TopicPartition(f"{probe.topic}.other", 0), fetched)
+    finally:
+        await client.stop()

@@ -13,7 +13,7 @@ import traceback
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from time import monotonic
-from typing import Final
+from typing import Any, Final
 
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.errors import KafkaError
@@ -149,6 +149,7 @@ class Consumer:
             return None
         require_running(client)
         self.assigned = bool(client.assignment())
+        fetched = {tp: records for tp, records in fetched.items() if await stands_behind(client, tp, records)}
         return await self.positions.unsettled(client, fetched)
 
     async def _settle_or_take_over(self, client: AIOKafkaConsumer, records: Sequence[Record]) -> bool:
@@ -236,6 +237,12 @@ class Consumer:
         self.positions.moved(ends)
         self.settled += 1
         metrics.batch(self.name, count, monotonic() - started)
+
+
+async def stands_behind(client: AIOKafkaConsumer, tp: TopicPartition, records: Sequence[Any]) -> bool:
+    """Return whether the client would continue after these records. A take-over of another task may have moved it since
+    they were fetched."""
+    return tp in client.assignment() and bool(await client.position(tp) > records[-1].offset)
 
 
 def _passes(error: BaseException) -> bool:
