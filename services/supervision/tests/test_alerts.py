@@ -13,6 +13,7 @@ from common.events import (
     RecordParked,
     RecoveryClosed,
     RecoveryOpened,
+    VisitDisputed,
     VisitVerified,
 )
 from shell import clock
@@ -128,6 +129,47 @@ async def test_a_dismissed_block_no_longer_disputes_the_visit(disputed: str, api
     assert answer.json()["state"] == "dismissed"
     (event,) = await driver.emitted()
     assert isinstance(event, VisitVerified)
+
+
+async def test_a_dispute_is_stated_again_without_the_check_that_an_officer_dismissed(
+    deliver: Any, make: Any, api: Any, driver: Driver, database: Database
+) -> None:
+    one, other, task, today = make.id(), make.id(), make.id(), clock.today()
+    await deliver(make.decided(one, make.entitlement(), died_on=today - timedelta(days=9)))
+    await deliver(make.decided(other, make.entitlement()), make.checked_out(other, make.id()))
+    await deliver(make.checked_out(one, task))
+    raised = [alert for alert in await driver.emitted(AlertRaised) if alert.subject == task]
+    assert {alert.check for alert in raised} == {"V01", "V03"}
+    await driver.clear_outbox()
+    clock.advance(timedelta(days=6))  # after the provider's deadline
+    overlap = next(alert.alert_id for alert in raised if alert.check == "V03")
+    assert (await api(division="530300").post(f"/v1/alerts/{overlap}/dismiss", json=WORDS)).status_code == 200
+    (event,) = await driver.emitted()
+    assert (type(event), event.task_id, event.checks) == (VisitDisputed, task, ("V01",))
+    assert await verify.check(database, clock.today()) == []
+
+
+async def test_a_visit_that_is_verified_again_after_a_second_dismissal_is_a_new_event(
+    deliver: Any, make: Any, api: Any, driver: Driver
+) -> None:
+    person, other, task = make.id(), make.id(), make.id()
+    await deliver(make.decided(person, make.entitlement()), make.decided(other, make.entitlement()))
+    await deliver(make.checked_out(other, make.id()), make.checked_out(person, task))
+    clock.advance(timedelta(days=6))  # after the provider's deadline
+    await _dismiss(api, driver, task, "V03")
+    await deliver(make.checked_out(person, make.id(), worker="W8"), at=clock.now())
+    clock.advance(timedelta(days=6))
+    await _dismiss(api, driver, task, "V05")
+    verdicts = [m for m in await driver.emitted_messages() if getattr(m.data, "task_id", None) == task]
+    kinds = [type(m.data) for m in verdicts]
+    assert kinds[-4:] == [VisitDisputed, VisitVerified, VisitDisputed, VisitVerified]
+    assert len({m.id for m in verdicts}) == len(verdicts)
+
+
+async def _dismiss(api: Any, driver: Driver, task: str, check: str) -> None:
+    raised = [alert for alert in await driver.emitted(AlertRaised) if (alert.subject, alert.check) == (task, check)]
+    answer = await api(division="530300").post(f"/v1/alerts/{raised[-1].alert_id}/dismiss", json=WORDS)
+    assert answer.status_code == 200, answer.text
 
 
 async def test_an_alert_of_another_area_or_provider_cannot_be_changed(disputed: str, api: Any) -> None:

@@ -8,7 +8,7 @@ from dispatch import answer_task, follow_feed, list_tasks, manage_task, place_ta
 from dispatch.open_topics import forget_old_messages, keep_topics, open_topics
 from dispatch.place_tasks import place_again
 from dispatch.plan_visits import on_entitlements_decided, open_due_windows
-from dispatch.record_verdicts import on_visits_disputed, on_visits_verified
+from dispatch.record_verdicts import on_visits_judged
 from dispatch.watch_tasks import watch_tasks
 
 service = Service(
@@ -23,8 +23,8 @@ service = Service(
     ],
     handlers={
         EntitlementsDecided: on_entitlements_decided,
-        VisitVerified: on_visits_verified,
-        VisitDisputed: on_visits_disputed,
+        VisitVerified: on_visits_judged,
+        VisitDisputed: on_visits_judged,
     },
     raw={take_replies.TOPICS: take_replies.on_replies},
     jobs=[

@@ -9,9 +9,10 @@ from shell.store.transaction import Tx
 from dispatch import store
 
 
-async def on_visits_verified(messages: Sequence[Message[VisitVerified]], tx: Tx) -> None:
-    await store.set_verdicts(tx, [m.data.task_id for m in messages], "verified")
+async def on_visits_judged(messages: Sequence[Message[VisitVerified | VisitDisputed]], tx: Tx) -> None:
+    """Store the last verdict of each task. One handler takes both events, because their order decides."""
+    await store.set_verdicts(tx, {m.data.task_id: _verdict(m.data) for m in messages})
 
 
-async def on_visits_disputed(messages: Sequence[Message[VisitDisputed]], tx: Tx) -> None:
-    await store.set_verdicts(tx, [m.data.task_id for m in messages], "disputed")
+def _verdict(event: VisitVerified | VisitDisputed) -> str:
+    return "verified" if isinstance(event, VisitVerified) else "disputed"

@@ -1,8 +1,9 @@
 """Pass the records of a batch to handlers.
 
-The steps are: decode, fold (keep the newest state per key), claim (store event ids in the inbox), group by type, call.
+The steps are: decode, fold (keep the newest state per key), claim (store event ids in the inbox), group by handler,
+call.
 
-A handler takes a batch: `async def on_visits_verified(messages: Sequence[Message[VisitVerified]], tx: Tx) -> None`.
+A handler takes a batch: `async def on_abilities(messages: Sequence[Message[AbilitiesDetermined]], tx: Tx) -> None`.
 A raw handler takes the undecoded records of an untrusted topic: `async def on_pushed(records, tx) -> None`.
 """
 
@@ -26,8 +27,10 @@ RawHandler = Callable[[Sequence[Record], Tx], Awaitable[None]]
 
 @dataclass(frozen=True)
 class Handlers:
-    """The handlers of a service, by event type. `raw`: handlers by topic name or by a regular expression that begins
-    with `^`."""
+    """The handlers of a service, by event type. A handler of several types gets their events together, in order.
+
+    `raw`: handlers by topic name or by a regular expression that begins with `^`.
+    """
 
     events: Mapping[type[Event], Handler] = field(default_factory=dict)
     raw: Mapping[str, RawHandler] = field(default_factory=dict)
@@ -127,11 +130,11 @@ async def _claim(tx: Tx, consumer: str, messages: list[Message[Event]], generati
 
 
 async def _handle(tx: Tx, handlers: Handlers, messages: Sequence[Message[Event]]) -> None:
-    groups: dict[type[Event], list[Message[Event]]] = {}
+    groups: dict[Handler, list[Message[Event]]] = {}
     for message in messages:
-        groups.setdefault(type(message.data), []).append(message)
-    for cls, batch in groups.items():
-        await handlers.events[cls](batch, tx)
+        groups.setdefault(handlers.events[type(message.data)], []).append(message)
+    for handler, batch in groups.items():
+        await handler(batch, tx)
 
 
 async def _hold_behind_parked(tx: Tx, consumer: str, messages: list[Message[Event]]) -> list[Message[Event]]:

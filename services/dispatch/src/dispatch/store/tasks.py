@@ -97,8 +97,14 @@ async def update_tasks(tx: Tx, tasks: Sequence[Task]) -> list[Assignment]:
     return [Assignment(*row) for row in rows]
 
 
-async def set_verdicts(tx: Tx, task_ids: Sequence[str], verdict: str) -> None:
-    await tx.sql.execute("UPDATE tasks SET verdict = $2 WHERE task_id = ANY($1::uuid[])", task_ids, verdict)
+async def set_verdicts(tx: Tx, verdicts: Mapping[str, str]) -> None:
+    """Store verdicts. `verdicts`: by task id."""
+    await tx.sql.execute(
+        """UPDATE tasks t SET verdict = u.verdict FROM unnest($1::uuid[], $2::text[]) AS u(task_id, verdict)
+           WHERE t.task_id = u.task_id""",
+        list(verdicts),
+        list(verdicts.values()),
+    )
 
 
 async def list_unplaced(tx: Tx, after: str, limit: int) -> list[Task]:
