@@ -86,7 +86,7 @@ class AbilityRow(SQLModel, table=True):
 
 class TaskRow(SQLModel, table=True):
     """The state of one visit, and the findings about it. `blocks`, `warnings`, `waived`: check ids,
-    separated by commas."""
+    separated by commas. A check that is dismissed moves from `blocks` to `waived`."""
 
     __tablename__ = "tasks"
     __table_args__ = (

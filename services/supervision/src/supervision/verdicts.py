@@ -88,9 +88,7 @@ def _emit(tx: Tx, visit: Visit, judgement: Judgement, causes: Causes) -> None:
 
 
 def _event(visit: Visit, judgement: Judgement) -> VisitVerified | VisitDisputed | None:
-    """Return the event about a new verdict, None for no event. A dispute is emitted again when other checks are found,
-    but not when an officer dismisses one of several."""
-    against = judgement.blocks - visit.waived
+    """Return the event about a new verdict, None for no event. A dispute is emitted again when its blocks change."""
     if judgement.verdict == "verified" and visit.verdict != "verified":
         return VisitVerified(
             person_id=visit.person_id,
@@ -99,13 +97,13 @@ def _event(visit: Visit, judgement: Judgement) -> VisitVerified | VisitDisputed 
             visited_on=visit.visited_on,
             warnings=tuple(sorted(judgement.warnings)),
         )
-    if judgement.verdict == "disputed" and (visit.verdict != "disputed" or against != visit.blocks - visit.waived):
+    if judgement.verdict == "disputed" and (visit.verdict != "disputed" or judgement.blocks != visit.blocks):
         return VisitDisputed(
             person_id=visit.person_id,
             task_id=visit.task_id,
             provider=visit.provider or "",
             visited_on=visit.visited_on,
-            checks=tuple(sorted(against)),
+            checks=tuple(sorted(judgement.blocks)),
         )
     return None
 

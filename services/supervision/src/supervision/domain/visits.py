@@ -75,7 +75,10 @@ class Decision:
 
 
 class Judgement(NamedTuple):
-    """The verdict about a visit. `blocks`, `warnings`: ids of the checks with a finding. Only blocks dispute it."""
+    """The verdict about a visit. `blocks`, `warnings`: ids of the checks with a finding. Only blocks dispute it.
+
+    `blocks` has no check that an officer dismissed.
+    """
 
     verdict: Verdict
     blocks: frozenset[str]
@@ -120,9 +123,9 @@ def decide_verdict(
     if unentitled:
         found |= {"V12"}
     findings = _after_death(visit, decision) | {(check, None) for check in found}
-    blocks = _with_severity("block", findings, rules.severities)
+    blocks = _with_severity("block", findings, rules.severities) - visit.waived
     warnings = _with_severity("warn", findings, rules.severities)
-    return Judgement(_verdict(visit, blocks, explained=entitled or unentitled), blocks, warnings)
+    return Judgement(_verdict(blocks, explained=entitled or unentitled), blocks, warnings)
 
 
 def _with_severity(severity: Severity, findings: Iterable[FoundCheck], severities: Severities) -> frozenset[str]:
@@ -140,9 +143,9 @@ def _decision_complete(visit: Visit, decision: Decision | None, wait: timedelta,
     return now - visit.at >= wait or (decision is not None and decision.decided_at >= visit.at)
 
 
-def _verdict(visit: Visit, blocks: frozenset[str], *, explained: bool) -> Verdict:
+def _verdict(blocks: frozenset[str], *, explained: bool) -> Verdict:
     """`explained`: an entitlement explains the visit, or V12 was found and does not dispute it."""
-    if blocks - visit.waived:
+    if blocks:
         return "disputed"
     return "verified" if explained else "waiting"
 
