@@ -149,6 +149,29 @@ async def test_a_dispute_is_stated_again_without_the_check_that_an_officer_dismi
     assert await verify.check(database, clock.today()) == []
 
 
+async def test_a_visit_that_is_verified_again_after_a_second_dismissal_is_a_new_event(
+    deliver: Any, make: Any, api: Any, driver: Driver
+) -> None:
+    person, other, task = make.id(), make.id(), make.id()
+    await deliver(make.decided(person, make.entitlement()), make.decided(other, make.entitlement()))
+    await deliver(make.checked_out(other, make.id()), make.checked_out(person, task))
+    clock.advance(timedelta(days=6))  # after the provider's deadline
+    await _dismiss(api, driver, task, "V03")
+    await deliver(make.checked_out(person, make.id(), worker="W8"), at=clock.now())
+    clock.advance(timedelta(days=6))
+    await _dismiss(api, driver, task, "V05")
+    verdicts = [m for m in await driver.emitted_messages() if getattr(m.data, "task_id", None) == task]
+    kinds = [type(m.data) for m in verdicts]
+    assert kinds[-4:] == [VisitDisputed, VisitVerified, VisitDisputed, VisitVerified]
+    assert len({m.id for m in verdicts}) == len(verdicts)
+
+
+async def _dismiss(api: Any, driver: Driver, task: str, check: str) -> None:
+    raised = [alert for alert in await driver.emitted(AlertRaised) if (alert.subject, alert.check) == (task, check)]
+    answer = await api(division="530300").post(f"/v1/alerts/{raised[-1].alert_id}/dismiss", json=WORDS)
+    assert answer.status_code == 200, answer.text
+
+
 async def test_an_alert_of_another_area_or_provider_cannot_be_changed(disputed: str, api: Any) -> None:
     url = f"/v1/alerts/{disputed}"
     other = api("provider", provider="91530302MA00000018")

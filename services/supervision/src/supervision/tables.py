@@ -86,7 +86,8 @@ class AbilityRow(SQLModel, table=True):
 
 class TaskRow(SQLModel, table=True):
     """The state of one visit, and the findings about it. `blocks`, `warnings`, `waived`: check ids,
-    separated by commas. A check that is dismissed moves from `blocks` to `waived`."""
+    separated by commas. A check that is dismissed moves from `blocks` to `waived`. `judgements`: how often a judgement
+    was stored."""
 
     __tablename__ = "tasks"
     __table_args__ = (
@@ -121,6 +122,7 @@ class TaskRow(SQLModel, table=True):
     blocks: str = columns.text(default="''")
     warnings: str = columns.text(default="''")
     waived: str = columns.text(default="''")
+    judgements: int = columns.integer(default="0")
 
 
 class AlertRow(SQLModel, table=True):

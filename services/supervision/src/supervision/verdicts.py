@@ -96,6 +96,7 @@ def _event(visit: Visit, judgement: Judgement) -> VisitVerified | VisitDisputed 
             provider=visit.provider or "",
             visited_on=visit.visited_on,
             warnings=tuple(sorted(judgement.warnings)),
+            judgement=visit.judgements + 1,
         )
     if judgement.verdict == "disputed" and (visit.verdict != "disputed" or judgement.blocks != visit.blocks):
         return VisitDisputed(
@@ -104,6 +105,7 @@ def _event(visit: Visit, judgement: Judgement) -> VisitVerified | VisitDisputed 
             provider=visit.provider or "",
             visited_on=visit.visited_on,
             checks=tuple(sorted(judgement.blocks)),
+            judgement=visit.judgements + 1,
         )
     return None
 

@@ -13,17 +13,23 @@ class _Finding(Event, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class VisitVerified(_Finding, frozen=True, kw_only=True, omit_defaults=True):
+    """`judgement`: its number among the judgements of the visit. It makes equal verdicts different events."""
+
     task_id: str
     provider: str
     visited_on: date
     warnings: tuple[str, ...] = ()  # check ids, e.g. V06
+    judgement: int = 0
 
 
 class VisitDisputed(_Finding, frozen=True, kw_only=True, omit_defaults=True):
+    """`judgement`: as in `VisitVerified`."""
+
     task_id: str
     provider: str
     visited_on: date
     checks: tuple[str, ...]  # the checks that block, e.g. V01
+    judgement: int = 0
 
 
 class AlertRaised(_Finding, frozen=True, kw_only=True, omit_defaults=True):

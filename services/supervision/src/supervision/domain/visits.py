@@ -33,8 +33,8 @@ class VisitRules(NamedTuple):
 @dataclass(frozen=True, slots=True)
 class Visit:
     """A visit after check-out. `at`: when dispatch recorded the check-out. `…_on`: the civil dates of check-in,
-    check-out and recording. `waived`: checks that an officer dismissed. `survivor_id`: the identity that
-    represents the person now. `reason`: why the visit was made, if known."""
+    check-out and recording. `waived`: checks that an officer dismissed. `judgements`: how often a judgement was stored.
+    `survivor_id`: the identity that represents the person now. `reason`: why the visit was made, if known."""
 
     task_id: str
     person_id: str
@@ -53,6 +53,7 @@ class Visit:
     blocks: frozenset[str] = NONE
     warnings: frozenset[str] = NONE
     waived: frozenset[str] = NONE
+    judgements: int = 0
     survivor_id: str = ""
     reason: str | None = None
     outcome: str = "seen"

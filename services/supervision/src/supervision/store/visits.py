@@ -89,7 +89,7 @@ RETURNING new.task_id, coalesce(old.state, '') = 'unplaced' AS before, new.state
 SELECT task_id, now FROM changed WHERE before <> now
 """
 _VISIT: Final = """task_id, person_id, item, division, provider, worker, checked_in_at, checked_out_at, at,
-  correlation_id, verdict, blocks, warnings, waived, reason, outcome,
+  correlation_id, verdict, blocks, warnings, waived, judgements, reason, outcome,
   coalesce((SELECT p.merged_into FROM people p WHERE p.person_id = tasks.person_id), person_id) AS survivor_id"""
 # Visits of the same worker, or for the same item of the same person under any identity, that overlap the given ones, or
 # begin when a given one ends. No visit lasts longer than a week.
@@ -188,9 +188,11 @@ def _periods(ranges: Iterable[asyncpg.Range]) -> list[Period]:
 
 
 async def save_verdicts(tx: Tx, rows: Sequence[VerdictLine]) -> None:
+    """Store verdicts of locked visits, and count a judgement for each."""
     if rows:
         await tx.sql.execute(
-            """UPDATE tasks t SET verdict = u.verdict, blocks = u.blocks, warnings = u.warnings
+            """UPDATE tasks t SET verdict = u.verdict, blocks = u.blocks, warnings = u.warnings,
+                      judgements = t.judgements + 1
                FROM unnest($1::text[], $2::text[], $3::text[], $4::text[])
                  AS u(task_id, verdict, blocks, warnings) WHERE t.task_id = u.task_id::uuid""",
             *map(list, zip(*rows, strict=True)),
@@ -226,6 +228,7 @@ def _visit(row: asyncpg.Record) -> Visit:
         blocks=_set(row["blocks"]),
         warnings=_set(row["warnings"]),
         waived=_set(row["waived"]),
+        judgements=row["judgements"],
         survivor_id=row["survivor_id"],
         reason=row["reason"],
         outcome=row["outcome"] or "seen",
