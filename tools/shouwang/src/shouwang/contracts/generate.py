@@ -11,7 +11,7 @@ import yaml
 from shell.settings import repository_root
 
 from shouwang.contracts import asyncapi, codes, operations
-from shouwang.contracts.schemas import event_schemas, example, feed_schema, policy_file_schema
+from shouwang.contracts.schemas import event_schemas, examples, feed_schema, policy_file_schema
 from shouwang.runtime.services import SERVICES, STORED
 
 
@@ -24,7 +24,8 @@ def generated() -> dict[str, str]:
     files: dict[str, str] = {}
     for wire_type, schema in event_schemas().items():
         files[f"events/{wire_type}.json"] = _json(schema)
-        files[f"examples/{wire_type}.json"] = _json(example(schema))
+    for wire_type, event in examples().items():
+        files[f"examples/{wire_type}.json"] = _json(event)
     files["tables/schema.json"] = _json(feed_schema())
     files["codes.json"] = _json(codes.lists())
     files["codes.md"] = codes.page()
