@@ -96,6 +96,14 @@ def test_an_own_item_of_an_area_has_the_title_of_the_published_list(make: Any) -
     assert titles.title("530303.meal_aid") == "530303.meal_aid"
 
 
+def test_an_own_item_keeps_its_title_after_a_list_has_removed_it(make: Any) -> None:
+    titles, own = ItemTitles(), "530302.meal_aid"
+    titles.learn("530302", {own: "助餐补贴", "530302.bath_aid": "助浴"})
+    titles.learn("530302", {"530302.bath_aid": "助浴补贴"})
+    assert [titles.title(code) for code in (own, "530302.bath_aid")] == ["助餐补贴", "助浴补贴"]
+    assert make.step(make.decided(make.id(), changed=(own,)), titles=titles).text == "资格认定：助餐补贴"
+
+
 @pytest.mark.parametrize("body", [b"", b"{", b'{"jurisdiction":"530302","list":{"items":[]}}', b'"\xff"'])
 def test_an_unreadable_list_changes_no_title(make: Any, body: bytes) -> None:
     titles = ItemTitles()
