@@ -14,9 +14,10 @@ TEXT_CHARACTERS_MAX = 500
 
 
 class ServiceClient:
-    """A client with one token and a time limit per request; use it as a context manager.
+    """A client with one token; use it as a context manager.
 
-    `advice` is added to the error about a service that cannot be reached.
+    `seconds_max`: the limit of each wait, for a connection or for the next part of an answer. `advice` is added to the
+    error about a service that cannot be reached.
     """
 
     def __init__(
@@ -64,12 +65,13 @@ class ServiceClient:
 def reason_of(answer: httpx.Response) -> str:
     """Return the reason in an error answer: `code: detail`, then each problem of the input.
 
-    An answer that cannot be read in this way gives the first TEXT_CHARACTERS_MAX characters of its text.
+    An answer without these parts gives the first TEXT_CHARACTERS_MAX characters of its text, or `no text`.
     """
+    text = answer.text[:TEXT_CHARACTERS_MAX] or "no text"
     try:
         document = answer.json()
         summary = ": ".join(str(document[name]) for name in ("code", "detail") if name in document)
         problems = [f"{p['pointer']} {p['code']}: {p['detail']}".strip() for p in document.get("problems", ())]
     except (ValueError, TypeError, KeyError, AttributeError):
-        return answer.text[:TEXT_CHARACTERS_MAX]
-    return "; ".join([summary, *problems])
+        return text
+    return "; ".join(part for part in (summary, *problems) if part) or text
