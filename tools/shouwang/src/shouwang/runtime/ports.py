@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
 
@@ -29,12 +31,11 @@ class Ports:
 
     def get(self, name: str) -> int:
         """The port of `kafka`, `kafka-controller`, `postgres` or a service's process, chosen on first use."""
-        with open(make_private(self.file.parent) / "ports.lock", "w", opener=open_private) as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+        with self._locked():
             known = self.all()
             if name not in known:
                 known[name] = self._choose(name, set(known.values()))
-                write_atomically(self.file, json.dumps(known, indent=1) + "\n")
+                self._write(known)
             return known[name]
 
     def all(self) -> dict[str, int]:
@@ -47,10 +48,21 @@ class Ports:
 
     def forget(self, name: str) -> None:
         """Let the next `get` choose a new port, unless the port is fixed."""
-        known = self.all()
-        if self.policy == "free" or name not in self.fixed:
+        if self.policy == "fixed" and name in self.fixed:
+            return
+        with self._locked():
+            known = self.all()
             known.pop(name, None)
-            write_atomically(self.file, json.dumps(known, indent=1) + "\n")
+            self._write(known)
+
+    @contextlib.contextmanager
+    def _locked(self) -> Iterator[None]:
+        with open(make_private(self.file.parent) / "ports.lock", "w", opener=open_private) as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+
+    def _write(self, known: dict[str, int]) -> None:
+        write_atomically(self.file, json.dumps(known, indent=1) + "\n")
 
     def _choose(self, name: str, taken: set[int]) -> int:
         if self.policy == "fixed":
