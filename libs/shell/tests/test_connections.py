@@ -5,7 +5,7 @@ import os
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import httpx
@@ -23,6 +23,13 @@ async def app(scope, receive, send):
     body = generate_latest() if scope["path"] == "/metrics" else b"x" * int(scope["path"][1:])
     await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"%d" % len(body))]})
     await send({"type": "http.response.body", "body": body})
+"""
+UNFINISHED_APP = """
+async def app(scope, receive, send):
+    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"500")]})
+    await send({"type": "http.response.body", "body": b"begun", "more_body": True})
+    while (await receive())["type"] != "http.disconnect":
+        pass
 """
 GUARDED_APP = """
 from shell.access.auth import AnyCaller
@@ -149,6 +156,23 @@ async def test_a_used_connection_may_pause_between_requests_but_not_within_a_hea
         assert await ended_by(port, "header_seconds") == before + 1
     finally:
         writer.close()
+
+
+async def test_the_answer_to_a_header_that_is_too_large_is_not_mixed_into_the_answer_before_it(tmp_path: Path) -> None:
+    with process(tmp_path, UNFINISHED_APP, {"SHOUWANG_HEADER_BYTES_MAX": "1000"}) as port:
+        await until_it_listens(port)
+        reader, writer = await asyncio.open_connection("localhost", port)
+        try:
+            async with asyncio.timeout(SECONDS_MAX):
+                writer.write(request(3))
+                await reader.readuntil(b"begun")
+                writer.write(b"GET /3 HTTP/1.1\r\nhost: x\r\nx-large: %b\r\n\r\n" % (b"y" * 2_000))
+                rest = b""
+                with suppress(ConnectionResetError):
+                    rest = await reader.read()
+                assert rest == b""
+        finally:
+            writer.close()
 
 
 ROOM_FOR_THREE = {

@@ -99,8 +99,11 @@ class LimitedHttp(HttpToolsProtocol):
         super().on_body(body)
 
     def send_400_response(self, msg: str) -> None:
-        """Answer a request that the parser rejects. It also rejects a header that is too large."""
-        if self in self.waiting and self._unused_bytes > self._settings.header_bytes_max:
+        """Answer a request that the parser rejects. It also rejects a header that is too large.
+
+        If an earlier request is in progress, a header that is too large ends the connection without an answer. The
+        client would take the answer for that of the earlier request."""
+        if self._unused_bytes > self._settings.header_bytes_max:
             self._end("header_bytes")
         else:
             super().send_400_response(msg)
