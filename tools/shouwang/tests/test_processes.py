@@ -242,3 +242,15 @@ def test_the_last_error_of_a_log_is_found_with_its_trace(tmp_path: Path) -> None
     error = "ERROR:    Exception in ASGI application\nTraceback:\n  a\nZeroDivisionError"
     log.write_text(f"{error}\n2026-11-22 12:00 INFO x\n")
     assert processes.last_error(log) == error
+
+
+def test_the_status_needs_no_cluster_if_all_databases_are_external(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    runtime = Runtime(tmp_path)
+    assert not lifecycle.status(runtime)
+    assert "postgres" in capsys.readouterr().out
+    for service in runtime.stored:
+        monkeypatch.setenv(f"SHOUWANG_DATABASE_URL_{service.upper()}", f"postgresql://127.0.0.1/{service}")
+    lifecycle.status(runtime)
+    assert "postgres" not in capsys.readouterr().out

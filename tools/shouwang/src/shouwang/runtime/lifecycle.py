@@ -86,8 +86,10 @@ def status(runtime: Runtime) -> bool:
 
 
 def _readiness(runtime: Runtime) -> dict[str, bool]:
-    """Whether each process is ready, by its name: stores, services, their replicas, supervisor."""
-    ready = {"postgres": runtime.postgres().is_ready(), "kafka": runtime.kafka_answers()}
+    """Whether each process is ready, by its name: stores, services, their replicas, supervisor. The cluster is left out
+    if all databases are external."""
+    ready = {"postgres": runtime.postgres().is_ready()} if runtime.needs_postgres else {}
+    ready["kafka"] = runtime.kafka_answers()
     for process in runtime.processes:
         ready[process.name] = runtime.is_ready(process.name)
     for file in sorted(runtime.run.glob("*-[0-9].pid")):

@@ -138,9 +138,15 @@ class Stores:
             pid_file=self.pid_file("postgres"),
         )
 
+    @property
+    def needs_postgres(self) -> bool:
+        """True if a service has its database in this cluster, not in an external one."""
+        return not all(_is_external(process) for process in self.processes if process.database)
+
     def start_postgres(self) -> None:
-        """Start the cluster, unless it runs or all services have external databases."""
-        if not all(_is_external(process) for process in self.processes if process.database):
+        """Start the cluster, unless it runs or all services have external databases. If another program has its port,
+        the cluster gets a new one."""
+        if self.needs_postgres:
             server = self.postgres()
             if server.pid() is None and processes.is_listening(server.port):
                 self.ports.forget("postgres")
@@ -156,7 +162,7 @@ class Stores:
         self.postgres().kill()
 
     def restart_postgres(self) -> None:
-        """Shut the cluster down gracefully and start it again on the same port."""
+        """Shut the cluster down gracefully and start it again."""
         self.stop_postgres()
         self.start_postgres()
 
