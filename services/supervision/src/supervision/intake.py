@@ -1,7 +1,7 @@
 """Parse the raw records of all topics, and pass the events to the handlers of their types.
 
-No event is claimed in the inbox. A step has its own key, states and tasks are guarded by version and time, and verdicts
-and alerts by their stored rows.
+No event is claimed in the inbox, because a repeated event changes nothing. A row of the trace has its own key. States
+have a version, tasks a time. Verdicts and alerts are compared with their stored rows.
 """
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -21,8 +21,10 @@ OF_EVERY_SERVICE: Final = r"^[a-z_]+\.(parked|access)$"
 
 
 def topics() -> list[str]:
-    """Return the topics whose events are part of a chain, without those of providers. The last entry is a regular
-    expression for the topics that every service has."""
+    """Return the topics of all internal events, except those of providers.
+
+    The last entry is a regular expression for the parked and access topics of every service.
+    """
     known = {cls.topic for cls in all_events().values()}
     own = sorted(t for t in known if t not in ("parked", "access") and not t.startswith("dispatch.provider"))
     return [*own, OF_EVERY_SERVICE]
