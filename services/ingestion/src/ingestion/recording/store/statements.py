@@ -1,4 +1,4 @@
-"""Every SQL statement on the path from a pushed event to a person's statements. Each serves a whole batch."""
+"""SQL of identities, the vault, persons, households and received events. Each statement serves a whole batch."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
@@ -84,7 +84,7 @@ async def upsert_vault(tx: Tx, rows: Sequence[Sealed]) -> None:
 
 
 async def remove_names(tx: Tx, person_ids: Sequence[str]) -> None:
-    """Remove the names of persons without a registration that counts."""
+    """Remove the names of these persons from the vault."""
     if person_ids:
         await tx.sql.execute("DELETE FROM vault WHERE field = 'name' AND person_id = ANY($1::uuid[])", list(person_ids))
 
@@ -232,7 +232,8 @@ async def load_known(tx: Tx, event_ids: Collection[str]) -> dict[str, Known]:
 
 
 class NewEvent(NamedTuple):
-    """An event to store. `person_id`: the keeper of its chain. `status`: `applied`, `quarantined` or `parked`."""
+    """An event to store. `person_id`: the person with whom its chain began. `status`: `applied`, `quarantined`, or
+    `parked` (withdrawn by its source before it counted)."""
 
     pushed: Pushed
     person_id: str

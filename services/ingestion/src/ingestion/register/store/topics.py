@@ -59,7 +59,7 @@ async def save_failed(tx: Tx, failed: Mapping[str, tuple[str, datetime]]) -> Non
 
 
 async def count_waiting(connection: Any, wanted: Sequence[str]) -> int:
-    """Count the sources of `wanted` whose topic could not be created yet."""
+    """Count the sources of `wanted` whose topic does not exist, although its creation was tried at least once."""
     found: int = await connection.fetchval(
         "SELECT count(*) FROM source_topics WHERE opened_at IS NULL AND source = ANY($1::text[])", wanted
     )
