@@ -24,7 +24,8 @@ class Relations(NamedTuple):
 
     `blocked_by`: if one of the others is given, the item is not. `beaten_by`: of the two, the higher amount is given.
     `rivals`: the person has one of the two and may choose. `blocked_elsewhere`, `beaten_elsewhere`: as `blocked_by` and
-    `beaten_by`, for benefits of other offices. `rank`: by item its place in the order in which the rules name items.
+    `beaten_by`, for benefits of other offices. `rank`: the place of an item in the order in which rules `higher_of` and
+    `choice` name items; an item of no such rule is missing.
     """
 
     blocked_by: Others
@@ -117,7 +118,8 @@ class _Relating:
 
 
 def related(items: set[str], sides: Iterable[Relations]) -> set[str]:
-    """Return the items and all others on which their answers can depend, by the relations of any side."""
+    """Return the items, and all items and benefits elsewhere that relations of any side connect with them, directly or
+    through others, in both directions."""
     return tied(items, [(a, b) for side in sides for part in side[:-1] for a, others in part.items() for b in others])
 
 
