@@ -2,8 +2,8 @@
 
 Sent rows are deleted. There is no cursor that a late commit could fall behind. A state topic has one pending row per
 key: the newer state replaces the older one and inherits its causes. Its `seq` changes too, so the relay, which deletes
-by `seq`, never deletes a state that it has not sent. Other events are never replaced. A transaction packs up to
-`PACK_MAX` of them into one row, in order, so a batch needs one or two rows.
+by `seq`, never deletes a state that it has not sent. Other events are never replaced. A transaction packs them, in
+order, into rows of up to `PACK_MAX` events.
 
 A service may store a state as the same JSON that it sends. Such an outbox row has no payload, and the service's view
 `outgoing` (created by a migration of the service) adds it. One transaction writes row and state, and one statement
