@@ -37,7 +37,8 @@ class _Before(NamedTuple):
 
 
 class _Signable(NamedTuple):
-    """The ids of `simulations` that can be signed. `blocked`: the code of the reason if there is none."""
+    """The ids of `simulations` that can be signed. `blocked`: the code of the reason if there is none; None also for a
+    list that is published, halted or replaced."""
 
     simulations: list[str]
     blocked: str | None

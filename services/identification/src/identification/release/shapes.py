@@ -97,7 +97,8 @@ class ReviewOut(BaseModel):
     """The changes and the checks of a version.
 
     `against`: the version to compare with: the one in force, or the one that a published list replaced; null if there
-    was none. `sound`: the simulations that can be signed now; if there is none, `blocked` is the code of the reason."""
+    was none. `sound`: the simulations that can be signed now. `blocked`: the code of the reason if a proposed or
+    approved version has none; otherwise null."""
 
     policy: PolicyVersionOut
     approvals_needed: int

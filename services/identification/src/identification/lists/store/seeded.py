@@ -1,4 +1,4 @@
-"""SQL of `seeded_lists`: the content of each area's files at the last start of a service."""
+"""SQL of `seeded_lists`: by area the version of its files that the last start of identification found."""
 
 from collections.abc import Mapping
 from datetime import datetime
