@@ -1,4 +1,4 @@
-"""Draw the month's changes of low income: of households, whose members share it, and of single persons."""
+"""Draw the month's changes of low income: of households, whose members share it, and of persons in their own right."""
 
 from datetime import date
 from typing import Final
@@ -26,7 +26,8 @@ def households(month: Month) -> Changes:
 
 
 def _changed_income(month: Month, household: Household, day: date, may_end: bool) -> list[Sent]:
-    """Give the household another category or, with `may_end`, end the present one; return the reports."""
+    """Draw a category for the household or, with `may_end`, end the present one. Return the reports. The category may
+    be the present one, and a phantom report changes nothing."""
     new = month.rng.choice(SHARED)
     if present(household.income) and may_end:
         household.set_income(day, None)
@@ -82,8 +83,8 @@ def _draw_household(month: Month, day: date) -> Household | None:
 
 
 def members(month: Month) -> Changes:
-    """Yield the events of single persons who join a household of the register, and of members who leave it. The head
-    never leaves."""
+    """Yield the reports of a household's members: a person without spouse and household joins, or the last member
+    leaves. The head never leaves."""
     for _ in month.occurrences(month.rates.household_member):
         day = month.random_day()
         household = _draw_household(month, day)
@@ -99,7 +100,8 @@ def _changed_members(month: Month, household: Household, day: date) -> Changes:
 
 
 def _new_members(month: Month, household: Household, day: date) -> tuple[str, ...] | None:
-    """Return the members after a random change; None if no change is possible."""
+    """Return the members after a random change. A person who joins gets the household. None: nobody leaves, and no
+    person was found who may join."""
     now = at(household.members, day) or ()
     joining = month.draw_person("household", day, _may_join)
     if len(now) > 1 and month.rng.random() < 0.4:
@@ -115,7 +117,7 @@ def _may_join(person: Person) -> bool:
 
 
 def own_income(month: Month) -> Changes:
-    """Yield the events of income support that a person gets without a household: it begins or ends."""
+    """Yield the reports of income support that begins or ends for one person alone. Heads of households have none."""
     for _ in month.occurrences(month.rates.own_income):
         day, ends = month.random_day(), month.rng.random() < 0.4
         person = month.draw_person(KIND, day, _supported if ends else _unsupported)
