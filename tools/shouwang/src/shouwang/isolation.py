@@ -72,7 +72,7 @@ class NotIsolated(Exception):
 
 
 def first_free_port() -> int:
-    """The lowest port that the runtime or the system chooses at random. A person has chosen every lower port."""
+    """The lowest port that the runtime or the system chooses at random. Every lower port in use is a fixed one."""
     try:
         return min(FREE_PORTS.start, int(SYSTEM_RANGE.read_text(encoding="ascii").split()[0]))
     except (OSError, ValueError, IndexError):

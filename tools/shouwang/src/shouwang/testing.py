@@ -1,8 +1,8 @@
 """A PostgreSQL server that all test processes of this checkout share.
 
-A *user* is a process that called `shared_postgres`. The first user starts the server. A watcher process stops it and
-deletes its data a few seconds after the last user has ended, also by SIGKILL. The server does not fsync, so
-its data is not durable.
+A *user* is a process that called `shared_postgres`. The first user starts the server. A watcher process kills it and
+deletes its data a few seconds after the last user has ended, even if that user was killed. The server does not fsync,
+so its data is not durable.
 """
 
 from __future__ import annotations

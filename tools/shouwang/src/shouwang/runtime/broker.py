@@ -71,7 +71,7 @@ def is_in_docker(pid_file: Path) -> bool:
 
 
 def no_way(problem: str) -> str:
-    """Return a sentence with the problem and the three ways to a broker."""
+    """Return a sentence with the problem and its three solutions: Java with Maven, Docker, or an existing Kafka."""
     return (
         f"{problem}: install Java ≥ {java.JAVA_MAJOR_MIN} and Maven, or start a Docker engine, "
         "or set SHOUWANG_KAFKA to the address of a running Kafka."

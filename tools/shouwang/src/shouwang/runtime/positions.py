@@ -112,8 +112,8 @@ async def _existing(settings: Settings, partitions: Sequence[TopicPartition]) ->
 async def plan(runtime: Runtime, service: str, topic: str, partition: str, to: Target) -> list[Resume]:
     """Return the effect of a resume for each chosen partition, without changing anything.
 
-    `partition`: a number, or `all` for the stopped partitions of the topic. Raises LocalProblem if none is chosen, or
-    if the log does not have the offset `to`.
+    `partition`: a number, or `all` for the partitions of the topic that are stopped or that their reader will stop.
+    Raises LocalProblem if none is chosen, or if the log does not have the offset `to`.
     """
     compacted = topic in compacted_topics()
     found = []

@@ -4,4 +4,4 @@ from __future__ import annotations
 
 
 class LocalProblem(Exception):
-    """The command is not possible on this machine. The text is one sentence with the problem and a solution."""
+    """A command cannot do its work. The text names the problem, often with a solution or the last lines of a log."""

@@ -66,7 +66,8 @@ class Stores:
 
     @property
     def demo_file(self) -> Path:
-        """The file that marks the home of a demonstration permanently. Its text is the next unused serial number."""
+        """The file that marks the home of a demonstration permanently. Its text is the serial number of the next
+        synthetic person."""
         return demo_file(self.home)
 
     def mark_demo(self) -> None:
