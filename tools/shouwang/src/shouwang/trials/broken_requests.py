@@ -11,8 +11,8 @@ from aiokafka.conn import AIOKafkaConnection
 def intercepted(kafka: str, replace: Callable[[str], Any]) -> Iterator[None]:
     """Call `replace` with the class name of each request to the broker at `kafka` (host:port).
 
-    None sends the request. Any other value is an awaitable, which takes the place of the answer. An exception is the
-    failure of the request. Requests to other brokers are always sent: they belong to the platform under test.
+    If `replace` returns None, the request is sent. Any other result is an awaitable, which takes the place of the
+    answer. If `replace` raises an exception, the request fails with it. Requests to other brokers are always sent.
     """
     send = AIOKafkaConnection.send
 

@@ -46,7 +46,7 @@ class Delivery:
     async def over_topic(self, events: Sequence[Event]) -> None:
         """Write to the sources' topics. If one event is not acknowledged, all are sent again.
 
-        Raises the last KafkaError, OSError or TimeoutError after the time limit of the client.
+        Raises the last KafkaError, OSError or TimeoutError after the time limit of the HTTP client.
         """
         records = [(inbound_topic(event["source"]), _encode(event)) for event in events]
         deadline = monotonic() + self._client.seconds

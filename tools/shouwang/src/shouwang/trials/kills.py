@@ -18,7 +18,8 @@ LEAD_MAX = 2
 
 @dataclass(frozen=True)
 class Kill:
-    """SIGKILL of the process `victim`, `delay_seconds` after step number `step` of the work has begun."""
+    """SIGKILL of the process `victim`. It is done once step `step` of the work (from 0) has begun, the kills before it
+    are done and the process is ready, after a further `delay_seconds`."""
 
     step: int
     delay_seconds: float

@@ -106,7 +106,8 @@ class Observer:
     async def backlog(self) -> Backlog:
         """Read the backlog: outboxes first, then positions, then the ends of the topics.
 
-        Because of this order, two reads in a row cannot both miss a record on its way.
+        Because of this order, two reads in a row cannot both miss the same record. Compare also `ends`: a topic that
+        grew shows that a record moved between the reads.
         """
         waiting = {service: await self._pending(service) for service in self.services}
         positions = {service: await self._positions(service) for service in self.services}

@@ -68,7 +68,7 @@ class Payer:
             await asyncio.sleep(PAUSE_SECONDS)
 
     async def pay_all(self) -> int:
-        """Pay until nothing is owed; returns the number of batches. The bank returns no line."""
+        """Pay until nothing is owed; returns the number of batches. From now on the bank returns no line."""
         self._returned_share, before = 0.0, self.batches
         for area in self._areas:
             while await self.pay(area):

@@ -28,7 +28,8 @@ print(json.dumps({role: issue_token(role, division=area or None) for role, _, ar
 
 
 def tokens(stores: Stores, roles: Sequence[str]) -> dict[str, str]:
-    """Issue a token of the home per role; returns them by role. `officer@530300` is a role with an area.
+    """Issue a token of the home per role. `officer@530300` is the role `officer` with an area. Returns the tokens by
+    role, without the area.
 
     Another process issues them, because this process may use the keys of another home. Raises LocalProblem.
     """

@@ -31,7 +31,10 @@ COMPARED = (
 
 
 def believed(facts: Sequence[Fact], on: date) -> dict[str, Any]:
-    """Return the facts in force on a day, by the names in COMPARED. Raises ValueError for two facts of a kind."""
+    """Return the facts in force on a day, by the names in COMPARED. A death or suspicion counts on every day.
+
+    Raises ValueError for two facts of another kind at once.
+    """
     registration, home = _held(facts, "registration", on), _held(facts, "residence", on)
     certificate, income = _held(facts, "disability", on), _held(facts, "low_income", on)
     living, special = _held(facts, "living_situation", on), _held(facts, "special_family", on)
