@@ -13,7 +13,7 @@ from shouwang.stories.visits import visit_by_kafka
 
 
 async def run_all(platform: Platform, transcript: Transcript) -> None:
-    """Tell all stories. Business time must be the evening before the last day of a month.
+    """Tell the stories of the demonstration. Business time must be the evening before the last day of a month.
 
     The stories end on the first day of the next month.
     """

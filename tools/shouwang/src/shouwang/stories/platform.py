@@ -188,7 +188,7 @@ class Platform:
         return answer
 
     async def ledger(self, person_id: str) -> Json:
-        """Fetch the ledger of a person as an auditor of the nation, with the items of the national list."""
+        """Fetch the first page of a person's ledger as an auditor of the nation, who sees the entries of every area."""
         path = f"/v1/persons/{person_id}/ledger"
         answer: Json = await self.call("GET", "subsidy", path, role="auditor", division=divisions.NATION)
         return answer
