@@ -137,6 +137,39 @@ def test_a_fault_is_found_with_its_place(code: str, area: str, change: Callable[
     assert all(f.severity == CODES[f.code][0] for f in faults)
 
 
+def blocks(*pairs: tuple[str, str], until: str | None = None) -> Callable[[Plain], None]:
+    """Append a block per pair (item, by). `until`: the last block ends on that day, when the first one begins."""
+
+    def change(plain: Plain) -> None:
+        rules = [{"mode": "block", "items": [item], "by": [by], **FROM_2030} for item, by in pairs]
+        if until is not None:
+            rules[0] |= {"valid_from": until}
+            rules[-1] |= {"valid_to": until}
+        plain.setdefault("exclusions", []).extend(rules)
+
+    return change
+
+
+RING = (("home_adaptation", "health_management"), ("health_management", "visiting_care"))
+
+
+def test_items_that_block_each_other_in_a_ring_are_refused() -> None:
+    first = len(SEED[COUNTY].exclusions)
+    faults = found(blocks(*RING, ("visiting_care", "home_adaptation"), ("care_voucher", "visiting_care")), COUNTY)
+    ring = {(f.severity, f.pointer) for f in faults if f.code == "block_cycle"}
+    assert ring == {("error", f"/exclusions/{first + i}") for i in range(3)}
+
+
+@pytest.mark.parametrize("more", [(), (("home_adaptation", "visiting_care"),)])
+def test_blocks_without_a_ring_are_permitted(more: tuple[tuple[str, str], ...]) -> None:
+    assert "block_cycle" not in {f.code for f in found(blocks(*RING, *more), COUNTY)}
+
+
+def test_a_ring_that_is_never_in_force_on_one_day_is_permitted() -> None:
+    ring = blocks(*RING, ("visiting_care", "home_adaptation"), until="2031-01-01")
+    assert "block_cycle" not in {f.code for f in found(ring, COUNTY)}
+
+
 def test_a_band_of_the_highest_amount_first_leaves_the_others_to_nobody() -> None:
     cases = [{"conditions": {"age_years_min": least}, "amount_fen": fen} for least, fen in ((60, 10000), (80, 20000))]
     faults = found(put(f"{CARE}/amount", {"status": "example", "cases": cases}))

@@ -13,7 +13,8 @@ import msgspec
 from common.codes import divisions
 from common.words_zh import ITEMS
 
-from rules.form.period import Dated
+from rules.form.exclusion_rules import Block, pairs_of
+from rules.form.period import Dated, in_force
 from rules.form.policy import Amount, Condition, ItemPolicy, PolicyList, Version
 from rules.proof.lint_conditions import Note, lint_conditions
 
@@ -38,6 +39,7 @@ CODES: Final[dict[str, tuple[Literal["error", "warning"], str]]] = {
     "division_unknown": ("error", "不存在的行政区划代码"),
     "item_unknown": ("error", "既不是公共项目、也没有已知地区代码前缀的项目"),
     "exclusion_unoffered": ("warning", "衔接规则提到的项目没有任何清单提供"),
+    "block_cycle": ("error", "几个项目依次抑制、首尾相接，分不出先后"),
     "story_missing": ("error", "没有案例的项目"),
 }
 
@@ -86,6 +88,7 @@ def _lint_list(one: PolicyList, lists: Mapping[str, PolicyList], with_case: Coll
             yield from _version(version, f"{at}/versions/{i}")
             yield from lint_conditions(one.jurisdiction, item, version, f"{at}/versions/{i}")
     yield from _exclusions(one, lists)
+    yield from _block_cycles(one)
     yield from _bounds(one)
 
 
@@ -194,6 +197,31 @@ def _exclusions(one: PolicyList, lists: Mapping[str, PolicyList]) -> Iterator[No
                 yield from _item_code(item, at)
                 if item not in offered:
                     yield "exclusion_unoffered", at, f"没有清单提供{ITEMS.get(item, item)}"
+
+
+def _block_cycles(one: PolicyList) -> Iterator[Note]:
+    """Yield a note for each block of the list that is part of a cycle on some day.
+
+    In a cycle, each item would be suppressed by the next. The order of the rules would decide which one is given.
+    """
+    blocks = [(i, rule) for i, rule in enumerate(one.exclusions) if isinstance(rule, Block)]
+    for day in sorted({rule.valid_from for _, rule in blocks}):
+        pairs = {i: set(pairs_of(rule)) for i, rule in blocks if in_force(rule, day)}
+        in_cycle = _in_cycles(set().union(*pairs.values()))
+        for i, of_rule in pairs.items():
+            if found := of_rule & in_cycle:
+                names = "、".join(f"{ITEMS.get(item, item)}被{ITEMS.get(by, by)}抑制" for item, by in sorted(found))
+                yield "block_cycle", f"/exclusions/{i}", f"{names}，与其他规则首尾相接"
+
+
+def _in_cycles(pairs: set[tuple[str, str]]) -> set[tuple[str, str]]:
+    """Return the pairs (item, its blocker) that are part of a cycle, or between two cycles."""
+    while True:
+        blocked, blocking = {item for item, _ in pairs}, {by for _, by in pairs}
+        kept = {(item, by) for item, by in pairs if item in blocking and by in blocked}
+        if kept == pairs:
+            return kept
+        pairs = kept
 
 
 def items_told(stories: Iterable[Mapping[str, object]]) -> set[str]:
