@@ -183,6 +183,7 @@ def test_a_permit_holder_without_a_place_keeps_the_area_of_the_registration():
         value=Registration(sex="1", birth_date=date(1940, 2, 29)),
     )
     person = Person("p", 0, None, None, 0, b"", Memory())
+    person.add(registration, {"e": "e"})
     remember_place(person, registration, "530302")
     forget_place(person)
     remember_place(person, registration)
