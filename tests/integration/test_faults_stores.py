@@ -254,4 +254,5 @@ async def test_at_the_end_verify_finds_only_the_foreign_records(
     report = await check_all(platform.runtime, wait_seconds=DEADLINE_SECONDS)
     settings.cache_clear()
     wrong = {line.invariant: line.fault_count for line in report.wrong()}
-    assert wrong == {"head of ingestion.person = the row behind it": len(UNREADABLE)}, report.text()
+    with_value = [value for value, _ in UNREADABLE if value is not None]  # a record without one deletes its key
+    assert wrong == {"head of ingestion.person = the row behind it": len(with_value)}, report.text()
