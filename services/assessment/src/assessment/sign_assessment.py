@@ -28,8 +28,8 @@ COMA_TOTAL: Final = 0
 async def sign_assessment(
     assessment_id: UUID, db: Db, caller: Annotated[Caller, Depends(require("assessor", "approver"))]
 ) -> AssessmentOut:
-    """Sign a scored assessment. The person who submitted it may not sign. The same person can repeat a signature;
-    it changes nothing. After the signature of another person the answer is 409."""
+    """Sign a scored assessment. The person who submitted it may not sign. The person who signed can send the signature
+    again; it changes nothing. If another person has signed, the answer is 409."""
     async with db.transaction() as tx:
         stored = await store.lock_case(tx, str(assessment_id))
         if stored is None:

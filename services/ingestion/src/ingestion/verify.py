@@ -120,7 +120,7 @@ def _version_faults(person: Person, newest: datetime | None) -> list[str]:
 
 
 def _is_recorded_at(person: Person, newest: datetime) -> bool:
-    """Whether `person.recorded_at` is the instant `newest`. A merged person may have a later instant."""
+    """Whether `person.recorded_at` is the instant `newest`. A person who was ever merged may have a later instant."""
     is_later = person.recorded_at is not None and person.recorded_at > newest
     return person.recorded_at == newest or (bool(person.identities) and is_later)
 
@@ -171,7 +171,8 @@ def _identity_faults(person: Person, known: Persons) -> list[str]:
 
 
 def _merged_with(person: Person) -> set[str]:
-    """The persons whom the person's identity changes name. A doubt about a change that waits has never counted."""
+    """Return the ids of the persons whom the identity changes of this person name. A change that has never counted is
+    left out, such as one that waits for an officer."""
     values = [s.value for s in identity_statements(person.statements) if _has_counted(s)]
     return {value.same_as for value in values if isinstance(value, IdentityChange)}
 

@@ -22,7 +22,7 @@ def identity_known_at(identities: Sequence[Identity], known_at: datetime | None 
 
 
 def statements_known_at(recorded: PersonFactsRecorded, known_at: datetime | None = None) -> Sequence[Statement]:
-    """Return the statements that count for this person at an instant (None: now).
+    """Return the statements about this person and its aliases at an instant (None: now), whatever their standing.
 
     Without identities, all statements are returned, also later ones; `facts_known_at` leaves those out."""
     return statements_counting(recorded.statements, recorded.identities, known_at)
@@ -31,7 +31,7 @@ def statements_known_at(recorded: PersonFactsRecorded, known_at: datetime | None
 def statements_counting(
     statements: Sequence[Statement], identities: Sequence[Identity], known_at: datetime | None = None
 ) -> Sequence[Statement]:
-    """Return the statements that count for a person at an instant (None: now).
+    """Return the statements about a person and its aliases at an instant (None: now), whatever their standing.
 
     If `identities` is empty, all statements are returned, including those recorded after the instant.
     """

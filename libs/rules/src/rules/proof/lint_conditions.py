@@ -141,5 +141,6 @@ def _highest_band(amount: Amount, situation: Situation) -> int | None:
 
 
 def _first(answers: Sequence[Answer | None], situation: Situation) -> int | None:
-    """Return the index of the first answer that holds (None always holds); -1: no answer holds."""
+    """Return the index of the first answer that holds; -1: no answer holds. None always holds. An unknown answer is
+    skipped, as in the choice of a tier."""
     return next((i for i, answer in enumerate(answers) if answer is None or answer(situation)), -1)

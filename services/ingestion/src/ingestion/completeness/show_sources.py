@@ -115,8 +115,10 @@ async def list_gaps(
 
 
 def _find(caller: Caller, source: str) -> sources.Version:
-    """The entry of a source that is in force. Raises NotAllowed outside the caller's scope, NotFound for an unknown
-    source."""
+    """The entry of a source that is in force.
+
+    Raises NotAllowed outside the caller's scope. An unknown source is in no area, so only a caller for all areas, or
+    the source itself, gets NotFound."""
     version = sources.versions().get(source)
     sources.need_source(caller, source, version.entry.area if version else None)
     if version is None:

@@ -1,4 +1,4 @@
-"""The result for one pushed event: it is rejected, or recorded with a receipt."""
+"""The receipt that answers one pushed event, and the rejection that is stored for a rejected one."""
 
 from dataclasses import dataclass, field
 from datetime import date
@@ -14,7 +14,8 @@ Status = Literal["accepted", "duplicate", "quarantined", "rejected"]
 
 class Rejected(msgspec.Struct, frozen=True, kw_only=True):
     """A rejected event. `id`: the source's own id. `source`: the source for which the rejection counts; None if it is
-    not registered. `day`: the civil day of its time; None if the time is unknown. `body`: the event as it was sent."""
+    not registered. `day`: the civil day of its time; None if the time is unknown. `body`: the event as it was sent, or
+    as it is kept if it was valid."""
 
     id: str | None
     event_id: str | None

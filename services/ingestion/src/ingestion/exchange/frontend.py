@@ -69,7 +69,7 @@ class Frontend:
             raise
 
     def census(self, columns: Sequence[str]) -> tuple[int, list[int]]:
-        """The number of rows, and for each column the number of its cells that are not empty."""
+        """The number of rows, and for each column the number of its cells that are not NULL."""
         query = select(func.count(), *(func.count(self._column(name)) for name in columns)).select_from(self._from())
         row = self._query(lambda connection: connection.execute(query).one())
         return int(row[0]), [int(count) for count in row[1:]]
@@ -103,7 +103,9 @@ class Frontend:
         return table(_quoted(self._feed.table), schema=_quoted(self._feed.schema) if self._feed.schema else None)
 
     def _query(self, run: Callable[[Connection], T]) -> T:
-        """Call `run` in a read-only transaction and return its result. The transaction ends at once, so no lock remains
+        """Call `run` in a transaction and return its result.
+
+        The transaction is read-only if _READ_ONLY has a command for the database. It ends at once, so no lock remains
         in the database of the department between two pages."""
         try:
             if command := _READ_ONLY.get(self._connection.dialect.name):
@@ -138,10 +140,10 @@ def _is_disconnect(wrong: Exception) -> bool:
 
 
 def _collect(rows: Iterable[Any], position_at: Sequence[int], limit: int) -> Page:
-    """Collect rows into a page of at most `limit` rows.
+    """Collect rows into a page of at most `limit` rows. `position_at`: indexes of the columns of the position.
 
-    After PAGE_CHARS_MAX characters the page ends with the first row at a new position, so the rows of one position stay
-    together. `position_at`: indexes of the columns of the position."""
+    When the page has more than PAGE_CHARS_MAX characters, it ends with the next row at a new position. So it has all
+    rows of the position before. The caller leaves the rows of the last position to the next page."""
     found: list[tuple[Any, ...]] = []
     size = 0
     for row in rows:

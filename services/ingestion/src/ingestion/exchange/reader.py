@@ -27,7 +27,7 @@ class Found(NamedTuple):
 
 
 class Census(NamedTuple):
-    """The number of rows, and for each column of the order with empty cells the number of these cells."""
+    """The number of rows, and for each column of the order with NULL cells the number of these cells."""
 
     rows: int
     empty: dict[str, int]
