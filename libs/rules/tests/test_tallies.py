@@ -17,7 +17,8 @@ from rules.facts.timeline import facts_known_at
 from rules.form.policy import PolicyList
 from rules.money.due import due
 from rules.money.effects import Effect, Figures, Window, effect_of, figures_of
-from rules.money.tallies import Stored, Tally, county_of, group_key
+from rules.money.groups import county_of, group_key
+from rules.money.tallies import Stored, Tally
 
 SEEDS = range(12)
 PEOPLE = 8

@@ -15,7 +15,8 @@ from identification.simulating.store import Status
 from rules.deciding.wording import DUE_STATES, fund_name
 from rules.form.policy import load_list
 from rules.money.due import DueState
-from rules.money.tallies import AGE_BANDS, UNKNOWN_AGE, Group, GroupKey, Money, MoneyKey, Tally, age_band_name
+from rules.money.groups import AGE_BANDS, UNKNOWN_AGE, GroupKey, age_band_name
+from rules.money.tallies import Group, Money, MoneyKey, Tally
 from shouwang.cli import main
 from shouwang.policies import simulations
 from shouwang.policies.proposals import FOLDER

@@ -18,8 +18,8 @@ from common.words_zh import ITEMS
 from rules.facts.timeline import FAR_PAST, Fact
 from rules.form.names import area_name
 from rules.form.period import is_within
+from rules.money.groups import county_of
 from rules.money.runs import Run, first_day, runs_by_item
-from rules.money.tallies import county_of
 
 WHY: Final[dict[GapReason, str]] = {
     "pay_rules": "两地的起停月份没有接上",

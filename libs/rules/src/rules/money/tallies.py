@@ -4,34 +4,20 @@ Tallies of different persons can be added (`Tally.add`). So several processes ca
 any order. All money is whole fen.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
-from functools import lru_cache
 from operator import itemgetter
 from typing import Final, NamedTuple, TypeVar
 
 import msgspec
-from common.calendar import age_on
-from common.codes import divisions
 from common.events.entitlement import Entitlement
 
 from rules.money.due import Due
-from rules.money.effects import HAD, Effect, Figures, Window, days_in
+from rules.money.effects import HAD, Effect, Figures, Window, days_in, payable_fen
+from rules.money.groups import GroupKey
+from rules.money.parts import Direction, Part, direction_of
 
-AGE_BANDS: Final = (("100+", 100), ("90-99", 90), ("80-89", 80), ("70-79", 70), ("60-69", 60), ("0-59", 0))
 EXAMPLES_MAX: Final = 5  # persons named of each kind
-NOWHERE: Final = ""  # the county of a person without a known place
-UNKNOWN_AGE: Final = "unknown"
-
-
-def age_band_name(band: str) -> str:
-    """Return the Chinese name of a band of AGE_BANDS, or of UNKNOWN_AGE."""
-    if band == UNKNOWN_AGE:
-        return "年龄不详"
-    low, _, high = band.partition("-")
-    if not high:
-        return f"{band.removesuffix('+')}岁及以上"
-    return f"{low}至{high}岁" if int(low) else f"不满{int(high) + 1}岁"
 
 
 class Group(msgspec.Struct, gc=False):
@@ -83,14 +69,6 @@ class EarlierMoney(msgspec.Struct, gc=False):
     less_fen: int = 0
 
 
-class GroupKey(NamedTuple):
-    """The group of a person. `county`: of the residence, else of the hukou, else NOWHERE. `age_band`: of the age on the
-    first day of the window."""
-
-    county: str
-    age_band: str
-
-
 class MoneyKey(NamedTuple):
     """The payer and the purpose of money. `month`: its first day. `fund`: the fiscal level. `state`: as in `Due`."""
 
@@ -108,7 +86,9 @@ class EarlierKey(NamedTuple):
 
 
 class Stored(msgspec.Struct, frozen=True, kw_only=True):
-    """A tally as rows in the order of their keys. This form is stored, sent between processes and shown."""
+    """A tally as rows in the order of their keys. This form is stored, sent between processes and shown.
+
+    Tallies that were stored before there were parts have none."""
 
     figures: Figures
     groups: list[tuple[GroupKey, Group]]
@@ -116,10 +96,16 @@ class Stored(msgspec.Struct, frozen=True, kw_only=True):
     money: list[tuple[MoneyKey, Money]]
     earlier: list[tuple[EarlierKey, EarlierMoney]]
     examples: dict[str, list[str]]
+    group_parts: list[tuple[tuple[GroupKey, Direction], Part]] = []
+    item_parts: list[tuple[tuple[str, Direction], Part]] = []
+    money_parts: list[tuple[tuple[MoneyKey, Direction], Part]] = []
 
 
 class Tally:
-    """Sums over persons. `examples`: by kind (`winner`, `loser`, `mixed`, `asked`) the first few person ids, sorted."""
+    """Sums over persons. `examples`: by kind (`winner`, `loser`, `mixed`, `asked`) the first few person ids, sorted.
+
+    `group_parts`, `item_parts`, `money_parts`: the persons who have payable money, visits of the item, or money of the
+    key in the window, by the direction in which it changes."""
 
     def __init__(self) -> None:
         self.figures = Figures()
@@ -128,6 +114,9 @@ class Tally:
         self.money: dict[MoneyKey, Money] = {}
         self.earlier: dict[EarlierKey, EarlierMoney] = {}
         self.examples: dict[str, list[str]] = {}
+        self.group_parts: dict[tuple[GroupKey, Direction], Part] = {}
+        self.item_parts: dict[tuple[str, Direction], Part] = {}
+        self.money_parts: dict[tuple[MoneyKey, Direction], Part] = {}
 
     def count(
         self,
@@ -141,29 +130,37 @@ class Tally:
         """Add one person."""
         group = self.groups.get(key) or self.groups.setdefault(key, Group())
         group.people += 1
-        self._count_money(group, effect)
-        for item, visits in _had(before, window).items():
-            one = self._item(item)
-            one.have_before += 1
-            one.visits_before += visits
-        for item, visits in _had(after, window).items():
-            one = self._item(item)
-            one.have_after += 1
-            one.visits_after += visits
+        self._count_money(key, group, effect)
+        self._count_items(_had(before, window), _had(after, window))
         if effect.changed:
             self._count_change(person_id, group, effect)
 
-    def _count_money(self, group: Group, effect: Effect) -> None:
+    def _count_items(self, had: dict[str, int], has: dict[str, int]) -> None:
+        """Count the items of one person. `had`, `has`: numbers of visits by item."""
+        for item, visits in had.items():
+            one = self._item(item)
+            one.have_before += 1
+            one.visits_before += visits
+        for item, visits in has.items():
+            one = self._item(item)
+            one.have_after += 1
+            one.visits_after += visits
+        _count_parts(self.item_parts, had, has)
+
+    def _count_money(self, key: GroupKey, group: Group, effect: Effect) -> None:
         for line in effect.before:
             sums = self._money(line)
             sums.fen_before += line.amount_fen
             sums.payees_before += 1
-            group.fen_before += line.amount_fen if line.state != "barred" else 0
         for line in effect.after:
             sums = self._money(line)
             sums.fen_after += line.amount_fen
             sums.payees_after += 1
-            group.fen_after += line.amount_fen if line.state != "barred" else 0
+        before, after = payable_fen(effect.before), payable_fen(effect.after)
+        group.fen_before += before
+        group.fen_after += after
+        _count_parts(self.group_parts, {key: before}, {key: after})
+        _count_parts(self.money_parts, _fen_by_key(effect.before), _fen_by_key(effect.after))
 
     def _count_change(self, person_id: str, group: Group, effect: Effect) -> None:
         self.figures = self.figures.plus(effect.figures)
@@ -202,6 +199,9 @@ class Tally:
         _add(self.items, other.items, ItemCount)
         _add(self.money, other.money, Money)
         _add(self.earlier, other.earlier, EarlierMoney)
+        _add(self.group_parts, other.group_parts, Part)
+        _add(self.item_parts, other.item_parts, Part)
+        _add(self.money_parts, other.money_parts, Part)
         for kind, ids in other.examples.items():
             self._add_examples(kind, ids)
 
@@ -213,6 +213,9 @@ class Tally:
             money=sorted(self.money.items(), key=itemgetter(0)),
             earlier=sorted(self.earlier.items(), key=itemgetter(0)),
             examples=self.examples,
+            group_parts=sorted(self.group_parts.items(), key=itemgetter(0)),
+            item_parts=sorted(self.item_parts.items(), key=itemgetter(0)),
+            money_parts=sorted(self.money_parts.items(), key=itemgetter(0)),
         )
 
     @classmethod
@@ -221,6 +224,8 @@ class Tally:
         tally.figures = stored.figures
         tally.groups, tally.items, tally.money = dict(stored.groups), dict(stored.items), dict(stored.money)
         tally.earlier, tally.examples = dict(stored.earlier), stored.examples
+        tally.group_parts, tally.item_parts = dict(stored.group_parts), dict(stored.item_parts)
+        tally.money_parts = dict(stored.money_parts)
         return tally
 
 
@@ -235,6 +240,24 @@ def _kind_of_change(effect: Effect, asked: bool) -> str | None:
 
 K = TypeVar("K")
 S = TypeVar("S", bound=msgspec.Struct)
+
+
+def _count_parts(parts: dict[tuple[K, Direction], Part], before: Mapping[K, int], after: Mapping[K, int]) -> None:
+    """Add the sums of one person to the parts, by key."""
+    for key in {**before, **after}:
+        was, now = before.get(key, 0), after.get(key, 0)
+        if direction := direction_of(was, now):
+            place = key, direction
+            part = parts.get(place) or parts.setdefault(place, Part())
+            part.count(was, now)
+
+
+def _fen_by_key(lines: Iterable[Due]) -> dict[MoneyKey, int]:
+    found: dict[MoneyKey, int] = {}
+    for line in lines:
+        key = MoneyKey(line.service_month, line.jurisdiction, line.fund, line.item, line.state)
+        found[key] = found.get(key, 0) + line.amount_fen
+    return found
 
 
 def _add(into: dict[K, S], more: dict[K, S], cls: type[S]) -> None:
@@ -253,24 +276,3 @@ def _had(entitlements: Iterable[Entitlement], window: Window) -> dict[str, int]:
             visits = days_in(e, window) // e.interval_days if e.interval_days else 0
             found[e.item] = found.get(e.item, 0) + visits
     return found
-
-
-def group_key(birth_date: date | None, residence: str | None, hukou: str | None, window: Window) -> GroupKey:
-    """Return the group of a person with these last known places."""
-    place = residence or hukou
-    return GroupKey(county_of(place) if place else NOWHERE, _age_band(birth_date, window.first))
-
-
-@lru_cache(maxsize=65536)
-def county_of(division: str) -> str:
-    """Return the county or custom area that contains a division; the division itself if it is larger or unknown."""
-    if len(division) <= divisions.COUNTY_DIGITS:
-        return division
-    return next((a for a in divisions.ancestors(division) if len(a) == divisions.COUNTY_DIGITS), division)
-
-
-def _age_band(birth_date: date | None, on: date) -> str:
-    if birth_date is None:
-        return UNKNOWN_AGE
-    age = age_on(birth_date, on)
-    return next((name for name, least in AGE_BANDS if age >= least), UNKNOWN_AGE)

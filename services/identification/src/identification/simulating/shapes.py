@@ -11,7 +11,8 @@ from msgspec import Struct
 from pydantic import BaseModel, Field, model_validator
 from rules.deciding.wording import DUE_STATES, fund_name
 from rules.form.names import area_name
-from rules.money.tallies import EarlierKey, EarlierMoney, ItemCount, Money, MoneyKey, Tally, age_band_name
+from rules.money.groups import age_band_name
+from rules.money.tallies import EarlierKey, EarlierMoney, ItemCount, Money, MoneyKey, Tally
 from shell.http.params import Body, Instant, Json, Month
 
 from identification.simulating.domain.first_year import MONTHS_NEEDED

@@ -11,7 +11,8 @@ from rules.deciding.lists import Lists
 from rules.deciding.traits import ANYTHING, read_traits
 from rules.form.policy import NATION, PolicyList
 from rules.money.effects import Effect, Window, effect_of
-from rules.money.tallies import Stored, Tally, group_key
+from rules.money.groups import group_key
+from rules.money.tallies import Stored, Tally
 from rules.proof.edits import Edit
 
 from identification.deciding.domain.decision import decide_person, traits_of_person

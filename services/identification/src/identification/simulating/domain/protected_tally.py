@@ -1,14 +1,19 @@
 """Protect small groups in the numbers of a simulation, for callers who may not see its people.
 
-Every count is protected by itself, and a sum is the sum of its protected parts. Money is reduced in the proportion of
-its people. So no sum and no difference reveals a small group.
+Every count is protected by itself, and a sum is the sum of its protected parts. Money and visits are divided into the
+parts of `rules.money.parts`. A part of few people is left out; that of others is reduced in the proportion of their
+protected count. So a small part changes no sum and no difference.
 """
 
-from typing import Final
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from typing import Final, TypeVar
 
 from rules.money.effects import Figures
+from rules.money.parts import Direction, Part
 from rules.money.tallies import Group, ItemCount, Money, Tally
 
+K = TypeVar("K")
 SMALL_CELL: Final = 5  # fewer people are left out
 ROUNDED_TO: Final = 5  # other counts are rounded down to a multiple
 
@@ -25,33 +30,45 @@ def protected_tally(tally: Tally) -> Tally:
     line of zeros would reveal a small group.
     """
     found = Tally()
-    groups = {key: _group(group) for key, group in tally.groups.items()}
-    items = {key: _item(count) for key, count in tally.items.items()}
-    money = {key: _money(sums) for key, sums in tally.money.items()}
+    parts, visits, fen = _protected(tally.group_parts), _protected(tally.item_parts), _protected(tally.money_parts)
+    groups = {key: _group(group, parts[key]) for key, group in tally.groups.items()}
+    items = {key: _item(count, visits[key]) for key, count in tally.items.items()}
+    money = {key: _money(fen[key]) for key in tally.money}
     found.groups = {key: group for key, group in groups.items() if group.people}
     found.items = {key: count for key, count in items.items() if count != ItemCount()}
     found.money = {key: sums for key, sums in money.items() if sums != Money()}
-    found.figures = _figures(tally, found)
+    found.figures = _figures(found, [part for each in parts.values() for part in each])
     return found
 
 
-def _figures(tally: Tally, protected: Tally) -> Figures:
-    gaining = sum(group.winners + group.mixed for group in tally.groups.values())
-    losing = sum(group.losers + group.mixed for group in tally.groups.values())
+def _protected(parts: Mapping[tuple[K, Direction], Part]) -> defaultdict[K, list[Part]]:
+    """Return the protected parts by key, without those of few people."""
+    found: defaultdict[K, list[Part]] = defaultdict(list)
+    for (key, _), part in parts.items():
+        people = protect(part.people)
+        if people:
+            before, after = part.before * people // part.people, part.after * people // part.people
+            found[key].append(Part(people, before, after))
+    return found
+
+
+def _figures(protected: Tally, parts: Iterable[Part]) -> Figures:
+    """Return the protected figures. `parts`: the protected parts of all groups."""
+    more = [part.after - part.before for part in parts]
     return Figures(
         sum(group.changed for group in protected.groups.values()),
-        _share(tally.figures.raised_fen, gaining),
-        _share(tally.figures.cut_fen, losing),
+        sum(max(fen, 0) for fen in more),
+        sum(max(-fen, 0) for fen in more),
     )
 
 
-def _group(group: Group) -> Group:
-    """Return the protected group. Its changed people are the sum of the protected winners, losers, mixed and others."""
+def _group(group: Group, parts: Iterable[Part]) -> Group:
+    """Return the protected group. Its changed people are the sum of the protected winners, losers, mixed and others.
+    Its money is that of its protected parts."""
     winners, losers, mixed = protect(group.winners), protect(group.losers), protect(group.mixed)
     rest = group.changed - group.winners - group.losers - group.mixed
     changed = winners + losers + mixed + protect(rest)
-    before = _share(group.fen_before, group.people)
-    more = group.fen_after - group.fen_before
+    before, after = _sums(parts)
     return Group(
         people=protect(group.people),
         changed=changed,
@@ -60,12 +77,14 @@ def _group(group: Group) -> Group:
         mixed=mixed,
         asked=protect(group.asked),
         fen_before=before,
-        fen_after=before + (more * changed // group.changed if changed else 0),
+        fen_after=after,
     )
 
 
-def _item(count: ItemCount) -> ItemCount:
-    """Return the protected count. Its totals are sums of protected parts: people who keep, lose or gain the item."""
+def _item(count: ItemCount, parts: Iterable[Part]) -> ItemCount:
+    """Return the protected count. Its totals are sums of protected parts: people who keep, lose or gain the item.
+    `parts`: the protected parts of its visits."""
+    visits_before, visits_after = _sums(parts)
     gained, lost = protect(count.gained), protect(count.lost)
     return ItemCount(
         have_before=protect(count.have_before - count.lost) + lost,
@@ -76,20 +95,23 @@ def _item(count: ItemCount) -> ItemCount:
         less=protect(count.less),
         asked=protect(count.asked),
         suppressed=protect(count.suppressed),
-        visits_before=_share(count.visits_before, count.have_before),
-        visits_after=_share(count.visits_after, count.have_after),
+        visits_before=visits_before,
+        visits_after=visits_after,
     )
 
 
-def _money(sums: Money) -> Money:
-    return Money(
-        fen_before=_share(sums.fen_before, sums.payees_before),
-        fen_after=_share(sums.fen_after, sums.payees_after),
-        payees_before=protect(sums.payees_before),
-        payees_after=protect(sums.payees_after),
-    )
+def _money(parts: Iterable[Part]) -> Money:
+    """Return the protected money and its payees, as the sums of the protected parts."""
+    money = Money()
+    for part in parts:
+        money.fen_before += part.before
+        money.fen_after += part.after
+        money.payees_before += part.people if part.before else 0
+        money.payees_after += part.people if part.after else 0
+    return money
 
 
-def _share(amount: int, people: int) -> int:
-    """Return the part of an amount that belongs to the protected count of its people."""
-    return amount * protect(people) // people if people else 0
+def _sums(parts: Iterable[Part]) -> tuple[int, int]:
+    """Return the sums of protected parts before and after the change."""
+    found = list(parts)
+    return sum(part.before for part in found), sum(part.after for part in found)

@@ -9,7 +9,8 @@ from common.codes import divisions
 from common.money import yuan
 from rules.deciding.wording import fund_name
 from rules.form.names import area_name
-from rules.money.tallies import AGE_BANDS, UNKNOWN_AGE, Group, Tally
+from rules.money.groups import AGE_BANDS, UNKNOWN_AGE
+from rules.money.tallies import Group, Tally
 
 from identification.simulating.domain.protected_tally import SMALL_CELL
 
@@ -66,7 +67,8 @@ def summary(scope: Scope, tally: Tally, *, protected: bool) -> Iterator[str]:
     for group in tally.groups.values():
         _add(total, group)
     yield from _people_sentences(scope, total, protected)
-    if not (protected and not total.changed):
+    is_hidden = protected and not (total.changed and (total.fen_before or total.fen_after))
+    if not is_hidden:
         yield from _money_sentences(tally, total)
 
 
