@@ -178,6 +178,38 @@ def test_a_band_of_the_highest_amount_first_leaves_the_others_to_nobody() -> Non
     assert found(put(f"{CARE}/amount", {"status": "example", "cases": cases})) == []
 
 
+ABLE = {"none_of": [{"ability_level_min": 2}]}
+UNABLE = {"ability_level_min": 2}
+
+
+@pytest.mark.parametrize(
+    ("second", "faults"),
+    [
+        (ABLE, []),
+        ({"age_years_min": 60}, []),
+        ({"all_of": [UNABLE, {"age_years_min": 70}]}, ["amount_gap", "band_unreachable"]),
+        ({"any_of": [UNABLE, ABLE]}, []),
+    ],
+)
+def test_an_unknown_level_gives_no_gap_because_its_amount_waits(second: Plain, faults: list[str]) -> None:
+    def change(plain: Plain) -> None:
+        cases = [{"conditions": each, "amount_fen": 10000} for each in (UNABLE, second)]
+        put(f"{CARE}/conditions/all_of/2", {"age_years_max": 120})(plain)
+        put(f"{CARE}/amount", {"status": "example", "cases": cases})(plain)
+
+    assert sorted(f.code for f in found(change)) == faults
+
+
+def test_a_case_that_only_unknown_levels_pass_by_is_never_reached() -> None:
+    def change(plain: Plain) -> None:
+        each = ({"any_of": [UNABLE, ABLE]}, {"age_years_min": 60})
+        cases = [{"conditions": one, "amount_fen": 10000} for one in each]
+        put(f"{CARE}/conditions/all_of/2", {"age_years_max": 120})(plain)
+        put(f"{CARE}/amount", {"status": "example", "cases": cases})(plain)
+
+    assert [(f.code, f.pointer) for f in found(change)] == [("band_unreachable", f"{CARE}/amount/cases/1")]
+
+
 @pytest.mark.parametrize(("least", "most", "met"), [(60, 60, True), (61, 60, False)])
 def test_an_age_range_of_one_year_is_no_empty_one(least: int, most: int, met: bool) -> None:
     conditions = {"all_of": [{"age_years_min": least}, {"age_years_max": most}]}

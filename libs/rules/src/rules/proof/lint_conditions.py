@@ -120,7 +120,7 @@ def _amounts(title: str, amount: Amount, met: Sequence[Situation], at: str) -> I
         reached = {_highest_band(amount, situation) for situation in met}
     else:
         answers = [compiled(case.conditions) for case in amount.cases]
-        reached = {_first(answers, situation) for situation in met}
+        reached = {_case(answers, situation) for situation in met}
     part = "bands" if amount.bands else "cases"
     for i in range(len(amount.bands) or len(amount.cases)):
         if i not in reached:
@@ -138,6 +138,18 @@ def _highest_band(amount: Amount, situation: Situation) -> int | None:
             return None
         found = i if reached >= least else found
     return found
+
+
+def _case(answers: Sequence[Answer], situation: Situation) -> int | None:
+    """Return the index of the first case that holds; -1: no case holds. An earlier case with an unknown answer makes
+    the amount unknown: None."""
+    for i, answer in enumerate(answers):
+        holds = answer(situation)
+        if holds is None:
+            return None
+        if holds:
+            return i
+    return -1
 
 
 def _first(answers: Sequence[Answer | None], situation: Situation) -> int | None:
