@@ -6,6 +6,7 @@ import msgspec
 import pytest
 from common.events import PersonFactsRecorded, RecordParked
 from common.message import Record
+from ingestion.channels import receive_inbound
 from ingestion.register import sources
 from ingestion.register.seed import seed
 from ingestion.register.seed_register import seed_register
@@ -187,6 +188,28 @@ async def test_a_record_that_comes_before_this_process_knows_its_source_is_not_l
     async with driver.transaction() as tx:
         await registry.insert_versions(tx, [registry.NewVersion(new, 1, clock.now(), entry, "another", "x")])
     assert new not in sources.registered()
+    event = people.residence(people.number(1)) | {"source": new}
+    await driver.deliver_records([structured(event, "population.inbound.530300.hospital")])
+    assert len(await heads()) == 1
+
+
+async def test_a_source_that_is_registered_while_its_record_is_read_is_not_lost(
+    driver, people, database, heads, monkeypatch
+):
+    """Another task of this process refreshes the register after the sender was looked up."""
+    await seed_register(database)
+    new = "urn:cn:exchange:530300:hospital"
+    entry = seed()[PSB].model_copy(update={"kafka": True}).model_dump_json().encode()
+    real = receive_inbound.find_senders
+
+    async def interrupted(records):
+        found = await real(records)
+        async with driver.transaction() as tx:
+            await registry.insert_versions(tx, [registry.NewVersion(new, 1, clock.now(), entry, "another", "x")])
+        await sources.refresh(database, now=True)
+        return found
+
+    monkeypatch.setattr(receive_inbound, "find_senders", interrupted)
     event = people.residence(people.number(1)) | {"source": new}
     await driver.deliver_records([structured(event, "population.inbound.530300.hospital")])
     assert len(await heads()) == 1

@@ -1,7 +1,7 @@
 """The Kafka channel: one topic per source, in binary or structured mode, and the shared topic for signed records."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
@@ -52,9 +52,9 @@ async def on_pushed(records: Sequence[Record], tx: Tx) -> None:
     channels. The broker's own quotas throttle a source that sends too fast.
     """
     await sources.refresh_on(tx.sql)
-    now = clock.now()
+    now, before = clock.now(), sources.versions()
     batch = await _read_batch(records, now)
-    if (batch.rejected or batch.unverified) and await _has_changed(tx):
+    if (batch.rejected or batch.unverified) and await _has_changed(tx, before):
         batch = await _read_batch(records, now)
     receipts = await record(tx, batch.events, now)
     await record_rejections(tx, [*batch.rejected, *rejected_by_core(batch.events, receipts)], now)
@@ -62,11 +62,11 @@ async def on_pushed(records: Sequence[Record], tx: Tx) -> None:
     await quotas.owe_on(tx, _charged(batch.events, batch.signed, receipts))
 
 
-async def _has_changed(tx: Tx) -> bool:
-    """Load the newest register of sources; return whether it differs from the one that was used.
+async def _has_changed(tx: Tx, before: Mapping[str, sources.Version]) -> bool:
+    """Load the newest register of sources; return whether it differs from the one before the batch was read.
 
-    A sender on Kafka gets no answer and does not repeat a record. So an outdated register must reject nothing."""
-    before = sources.versions()
+    A sender on Kafka gets no answer and does not repeat a record. So an outdated register must reject nothing. Another
+    task of this process may also refresh the register while the batch is read."""
     await sources.refresh_on(tx.sql, now=True)
     return sources.versions() is not before
 
