@@ -9,8 +9,10 @@ from common.events import SourceGapClosed, SourceGapFound, SourceHeard, SourceSi
 from ingestion.completeness.count_days import count_days
 from ingestion.completeness.watch_sources import watch_sources
 from ingestion.domain.silence import silent_after
+from ingestion.register import sources
 from ingestion.register.seed import seed
 from ingestion.register.seed_register import seed_register
+from ingestion.register.store import registry
 from shell import clock
 from shell.access.auth import issue_token
 
@@ -78,6 +80,20 @@ async def test_a_gap_emits_one_event_and_its_end_another(push, people, driver, w
     assert (closed.source, closed.day, closed.found_at) == (PSB, DAY, found.found_at)
     assert (await admin.get("/v1/gaps")).json()["gaps"] == []
     assert len(await driver.emitted(SourceGapFound)) == 1
+
+
+async def test_the_gaps_of_a_source_are_shown_to_its_new_area(push, people, watch, tell, driver, client_for):
+    """Another process has entered the new area after this process read the register."""
+    await push(people.residence(people.number(1), id="a"))
+    await tell("a", "b")
+    await watch()
+    entry = seed()[PSB].model_copy(update={"area": "530302"}).model_dump_json().encode()
+    async with driver.transaction() as tx:
+        await registry.insert_versions(tx, [registry.NewVersion(PSB, 2, clock.now(), entry, "another", "x")])
+    sources.forget()
+    async with client_for(issue_token("officer", division="530302", subject="王科员")) as officer:
+        gaps = (await officer.get("/v1/gaps")).json()["gaps"]
+    assert [gap["source"] for gap in gaps] == [PSB]
 
 
 async def test_a_day_that_breaks_again_is_another_alarm(push, people, driver, watch, tell):

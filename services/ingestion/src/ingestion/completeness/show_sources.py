@@ -106,6 +106,7 @@ async def list_gaps(
     after: Cursor | None = None,
 ) -> GapPageOut:
     """Gaps of the sources of your area, by source and day."""
+    await sources.refresh(db)
     seen = list(sources.versions_seen(caller))
     cursor = _cursor(after)
     async with db.reading() as connection:
