@@ -58,6 +58,30 @@ async def test_the_same_form_and_the_same_signature_twice_change_nothing(driver,
     assert [s.version for s in await driver.emitted(AbilitiesDetermined)] == [1]
 
 
+async def test_a_late_repeat_of_a_form_does_not_replace_its_correction(driver, client, auth, people):
+    await driver.deliver(people.entitled())
+    first = await submit(client, auth, people.form(70))
+    corrected = await submit(client, auth, people.form(40))
+    late = await submit(client, auth, people.form(70))
+    assert (late.status_code, late.json()) == (200, corrected.json())
+    assert late.json()["assessment_id"] == first.json()["assessment_id"]
+    await sign(client, auth, first.json()["assessment_id"])
+    late = await submit(client, auth, people.form(70))
+    assert (late.status_code, late.json()["state"], late.json()["level"]) == (200, "signed", corrected.json()["level"])
+    [state] = await driver.emitted(AbilitiesDetermined)
+    assert [ability.level for ability in state.abilities] == [corrected.json()["level"]]
+
+
+async def test_a_form_of_a_cancelled_assessment_can_be_sent_again(driver, client, auth, people):
+    await driver.deliver(people.entitled())
+    first = await submit(client, auth, people.form(70))
+    await driver.deliver(people.entitled(version=2, granted=False))
+    await driver.deliver(people.entitled(version=3))
+    again = await submit(client, auth, people.form(70))
+    assert (again.status_code, again.json()["level"]) == (201, first.json()["level"])
+    assert again.json()["assessment_id"] != first.json()["assessment_id"]
+
+
 async def test_the_person_who_submitted_may_not_sign(driver, client, auth, people):
     await driver.deliver(people.entitled())
     submitted = await submit(client, auth, people.form(70))

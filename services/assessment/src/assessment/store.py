@@ -208,8 +208,9 @@ async def lock_case(tx: Tx, assessment_id: str) -> StoredCase | None:
 
 
 async def find_by_form(tx: Tx, person_id: str, form_digest: bytes) -> StoredCase | None:
-    """Find the case of a person that already has this form and is not cancelled."""
-    query = f"{_STORED} WHERE person_id = $1 AND form_digest = $2 AND state <> 'cancelled'"
+    """Find the case of a person for which this form was ever stored and that is not cancelled."""
+    query = f"""{_STORED} c WHERE person_id = $1 AND state <> 'cancelled' AND EXISTS (
+      SELECT 1 FROM case_forms f WHERE f.assessment_id = c.assessment_id AND f.form_digest = $2)"""  # noqa: S608
     return await _fetch_case(tx.sql, query, person_id, form_digest)
 
 
@@ -222,6 +223,11 @@ async def fill_case(tx: Tx, assessment_id: str, scoring: Scoring, form_at: datet
         assessment_id,
         form_at,
         *scoring,
+    )
+    await tx.sql.execute(
+        "INSERT INTO case_forms (assessment_id, form_digest) VALUES ($1, $2) ON CONFLICT DO NOTHING",
+        assessment_id,
+        scoring.form_digest,
     )
     return _stored(row)
 

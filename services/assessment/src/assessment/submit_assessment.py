@@ -37,7 +37,8 @@ async def submit_assessment(
 ) -> AssessmentOut:
     """Score a form and store it; another person must sign it. It replaces an earlier form that is not signed.
 
-    The same form, or the same `Idempotency-Key`, changes nothing when it is sent again.
+    The same form, or the same `Idempotency-Key`, changes nothing when it is sent again, even if a later form has
+    replaced this form. The answer shows the assessment as it is now.
     """
     scoring = _scoring(body, caller)
     async with db.transaction() as tx:
@@ -58,7 +59,7 @@ async def submit_assessment(
 
 
 async def _known(tx: Tx, person_id: str, made_before: str | None, scoring: Scoring) -> StoredCase | None:
-    """Find the case of an earlier request with the same key, or with the same form."""
+    """Find the case of an earlier request with the same key, or the case for which this form was stored before."""
     if made_before is not None:
         return await store.load_case(tx.sql, made_before)
     return await store.find_by_form(tx, person_id, scoring.form_digest)

@@ -41,8 +41,6 @@ class NeedRow(SQLModel, table=True):
 class CaseRow(SQLModel, table=True):
     """One assessment from request to signature or cancellation. `form`: JSON of the items, assessors and findings.
 
-    `form_digest` detects a repeated form.
-
     `scored_at`: when the first form was stored. `form_at`: when this form was stored, which may have replaced others.
     """
 
@@ -87,6 +85,16 @@ class CaseRow(SQLModel, table=True):
     scored_at: datetime | None = columns.instant(null=True)
     form_at: datetime | None = columns.instant(null=True)
     cancelled_at: datetime | None = columns.instant(null=True)
+
+
+class CaseFormRow(SQLModel, table=True):
+    """A form that was ever stored for an assessment, also if it was replaced later. It detects a repeated form."""
+
+    __tablename__ = "case_forms"
+    __table_args__ = {"schema": "assessment"}
+
+    assessment_id: str = columns.uuid(key=True, references="assessment.cases.assessment_id")
+    form_digest: bytes = columns.blob(key=True)
 
 
 class ResultRow(SQLModel, table=True):
