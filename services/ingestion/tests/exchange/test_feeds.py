@@ -218,6 +218,43 @@ async def test_a_postgresql_with_its_own_types_gives_the_same_facts(tables, data
     assert await incomes() == sorted([[DIBAO]] * 6 + [[("dibao", "2026-01-01", "2026-11-22")]] * 2, key=str)
 
 
+@pytest.mark.parametrize(
+    ("value", "problem"),
+    [
+        ("1e5000", "number /data/person/name"),
+        ("jsonb_build_object('x', repeat('长', 100000))", "row_too_long"),
+        ("to_jsonb(array_fill('长'::text, ARRAY[60000]))", "row_too_long"),
+    ],
+)
+async def test_a_value_without_limit_rejects_only_its_row(tables, database, incomes, value, problem):
+    kind = "numeric" if "1e5000" in value else "jsonb"
+    await database.pool.execute(FRONT)
+    await database.pool.execute(f'ALTER TABLE front."People" ADD COLUMN menge {kind}')
+    of_postgres(tables, database)
+    columns = {"person.id_number": "sfzh", "value.category": "lb", "valid_from": "ksrq", "person.name": "menge"}
+    of_postgres(tables, database, mapping={"columns": columns})
+    insert = "INSERT INTO front.\"People\" VALUES ($1, $2, NULL, '低保', '2026-01-01', 'I', '2026-11-21 09:00+08')"
+    for n in range(3):
+        await database.pool.execute(insert, n, tables.number(n))
+    await database.pool.execute(f"""UPDATE front."People" SET menge = ({value})::{kind} WHERE "Id" = 1""")
+    feed = await tables.work()
+    assert feed["problem"] is None
+    assert (feed["last_run"]["accepted"], feed["last_run"]["rejected"]) == (2, 1)
+    rejects = await tables.rejects()
+    assert tables.number(1) in rejects
+    assert problem in rejects
+    assert await incomes() == [[DIBAO]] * 2
+
+
+async def test_a_number_without_limit_cannot_order_a_table(tables, database):
+    await database.pool.execute(FRONT)
+    await database.pool.execute('ALTER TABLE front."People" ALTER COLUMN "Id" TYPE numeric')
+    of_postgres(tables, database)
+    insert = "INSERT INTO front.\"People\" VALUES (1e5000, $1, NULL, '低保', '2026-01-01', 'I', '2026-11-21 09:00+08')"
+    await database.pool.execute(insert, tables.number(1))
+    assert (await tables.work())["problem"]["code"] == "order_unusable"
+
+
 async def test_nothing_is_ever_written_into_a_front_end_database(tables, database):
     await database.pool.execute(FRONT)
     of_postgres(tables, database, schema=None, table=None, query="SELECT * FROM front.spying();", key=["id"])

@@ -20,12 +20,13 @@ from sqlalchemy.sql import Select
 from sqlalchemy.sql.elements import ColumnClause, ColumnElement, quoted_name
 
 from ingestion.exchange.feeds import Feed, FeedBroken
-from ingestion.files.domain.table import CELL_CHARS_KEPT, ROW_CHARS_MAX, Cell, TooLong
+from ingestion.files.domain.table import CELL_CHARS_KEPT, ROW_CHARS_MAX, BadCell, Cell, TooLong, chars_of
 
 T = TypeVar("T")
 Page = tuple[list[tuple[Any, ...]], bool]  # rows, and whether others may follow
 PAGE_CHARS_MAX: Final = 4 * 1024**2
 _ROWS_AT_ONCE: Final = 20
+_DIGITS_MAX: Final = 1_000  # of a number; Python converts at most 4,300
 _VALUE_BYTES_MAX: Final = 4 * ROW_CHARS_MAX  # a longer value cannot fit into a row
 # In addition to an account that may only read.
 _READ_ONLY: Final = {
@@ -77,7 +78,7 @@ class Frontend:
     def page(self, columns: Sequence[str], order: Sequence[str], after: Sequence[Any], since: Any, limit: int) -> Page:
         """Read at most `limit` rows, sorted by `order`. The page begins after the position `after`, or at the value
         `since` of the first column in `order`, or at the first row with a value there. Values have the types of the
-        driver, or are TooLong. `columns` contains `order`."""
+        driver, or are TooLong or BadCell. `columns` contains `order`."""
         sort = [self._column(name) for name in order]
         query = self._select(columns).where(_start_condition(sort, after, since)).order_by(*sort).limit(limit)
         query = query.execution_options(stream_results=True, max_row_buffer=_ROWS_AT_ONCE)
@@ -148,7 +149,7 @@ def _collect(rows: Iterable[Any], position_at: Sequence[int], limit: int) -> Pag
     size = 0
     for row in rows:
         found.append(tuple(map(_bounded, row)))
-        size += sum(len(value) for value in found[-1] if isinstance(value, str | bytes))
+        size += chars_of(found[-1])
         if size > PAGE_CHARS_MAX and _is_at_new_position(found, position_at):
             return found, True
     return found, len(found) >= limit
@@ -189,9 +190,10 @@ def _is_greater_at(at: int, sort: Sequence[ColumnClause[Any]], bound: Sequence[A
 
 
 def _bounded(value: Any) -> Any:
-    """Limit the length of a value. A longer value becomes TooLong; a large object becomes bytes or text.
+    """Limit the length of a value. A longer text, list or JSON object becomes TooLong, a number with more digits than
+    _DIGITS_MAX becomes BadCell, and a large object becomes bytes or text.
 
-    The result can be compared, stored and bound to a query."""
+    Every other result can be compared, stored and bound to a query, except lists and JSON objects."""
     if hasattr(value, "read"):
         value = _read_start(value)
     if isinstance(value, memoryview | bytearray | bytes):
@@ -199,7 +201,16 @@ def _bounded(value: Any) -> Any:
         return start if len(start) <= _VALUE_BYTES_MAX else _too_long(start)
     if isinstance(value, str) and len(value) > ROW_CHARS_MAX:
         return TooLong(value[:CELL_CHARS_KEPT])
+    if isinstance(value, list | dict) and chars_of([value]) > ROW_CHARS_MAX:
+        return TooLong(str(value)[:CELL_CHARS_KEPT])
+    if isinstance(value, Decimal) and not _has_few_digits(value):
+        return BadCell("number", str(value)[:CELL_CHARS_KEPT])
     return value
+
+
+def _has_few_digits(value: Decimal) -> bool:
+    """Whether the number has at most _DIGITS_MAX digits, before its point and as it is written."""
+    return value.adjusted() < _DIGITS_MAX and len(str(value)) <= _DIGITS_MAX
 
 
 def _read_start(large_object: Any) -> Any:

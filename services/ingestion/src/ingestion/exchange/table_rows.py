@@ -19,7 +19,7 @@ from ingestion.exchange.frontend import cell_of
 from ingestion.exchange.layouts import Layout
 from ingestion.exchange.positions import Position, encoded, instant_of, kept_newest
 from ingestion.files.domain.cells import plain
-from ingestion.files.domain.table import Row, TooLong, bounded, text_of
+from ingestion.files.domain.table import BadCell, Row, TooLong, bounded, text_of
 from ingestion.files.row_events import Sender, Shaped, end_of, rejection, shape
 
 _encode = msgspec.json.Encoder().encode
@@ -65,8 +65,11 @@ def row_of(layout: Layout, values: Sequence[Any], number: int, now: datetime) ->
 
 def _position(layout: Layout, values: Sequence[Any]) -> Position:
     position = tuple(values[at] for at in layout.order_at)
-    if TooLong in map(type, position):
+    types = set(map(type, position))
+    if TooLong in types:
         raise FeedBroken("order_unusable", type="text of more than 65,536 characters")
+    if BadCell in types:
+        raise FeedBroken("order_unusable", type="number of more than 1,000 digits")
     return position
 
 

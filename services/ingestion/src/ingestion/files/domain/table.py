@@ -89,9 +89,11 @@ def is_blank(cells: Sequence[Cell]) -> bool:
 # ── limits ──────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def chars_of(cells: Sequence[Cell]) -> int:
-    """The total length of all text cells. Bytes count as characters."""
-    return sum(len(cell) for cell in cells if isinstance(cell, str | bytes))
+def chars_of(cells: Sequence[Any]) -> int:
+    """The total length of all text cells. Bytes count as characters. A list or JSON object of a database counts as it
+    is written in the file of rejects."""
+    texts = (str(cell) if isinstance(cell, list | dict) else cell for cell in cells)
+    return sum(len(text) for text in texts if isinstance(text, str | bytes))
 
 
 def bounded(place: int, cells: Sequence[Cell]) -> Row:
