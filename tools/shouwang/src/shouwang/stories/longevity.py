@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
+from typing import Any
 
 from common.events import DuesDetermined, EntitlementsDecided, EntitlementStarted, VisitCancelled, VisitOffered
 
@@ -131,10 +133,15 @@ def _due_in_xuanwei(event: DuesDetermined) -> bool:
 async def _one_area_per_day(scene: Scene, moved_on: date) -> None:
     """Check that the entitlement of one county ends on the day on which the other's begins."""
     held = await scene.entitlements(LONGEVITY, all=True)
-    ends = max(e["to"] or "" for e in held if e["jurisdiction"] == QILIN)
     begins = min(e["from"] for e in held if e["jurisdiction"] == XUANWEI)
     day = moved_on.isoformat()
-    expect((ends, begins), (day, day), "the end in one county and the begin in the other")
+    expect((end_in(held, QILIN), begins), (day, day), "the end in one county and the begin in the other")
+
+
+def end_in(held: Sequence[Mapping[str, Any]], area: str) -> str | None:
+    """Return the day on which the last of these entitlements of an area ends; None if one of them is open."""
+    ends: list[str | None] = [e["to"] for e in held if e["jurisdiction"] == area]
+    return None if None in ends else max(end for end in ends if end is not None)
 
 
 async def _one_area_per_month(scene: Scene) -> None:
