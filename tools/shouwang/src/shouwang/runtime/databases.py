@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from shell.store.database import Database
+from shell.store.failures import UNAVAILABLE
 
 from shouwang.runtime.machine import Runtime
 from shouwang.runtime.problems import LocalProblem
@@ -19,7 +20,7 @@ async def open_database(runtime: Runtime, service: str) -> AsyncIterator[Databas
     database = Database(runtime.database_url(service), service, connections_max=CONNECTIONS_MAX)
     try:
         await database.open()
-    except OSError as error:
+    except UNAVAILABLE as error:
         raise LocalProblem(f"The database of {service} does not answer: run `shouwang up`.") from error
     try:
         yield database
