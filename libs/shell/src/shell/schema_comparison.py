@@ -1,9 +1,10 @@
 """Compare the migrated database of a service with its row classes, which define the schema.
 
-Two comparisons must find nothing: Alembic's own, and one of PostgreSQL's catalogs. For the second one the tables are
-created from the row classes in a further schema, inside a transaction that is rolled back. It also covers checks,
-partial indexes, collations and identities, which Alembic does not compare. Out of scope are storage options, triggers,
-functions, views and the tables of the platform (`shell.store.platform_tables`, `shell.access.read_budget`).
+Every table of `create_platform_tables` must exist, and two comparisons must find nothing: Alembic's own, and one of
+PostgreSQL's catalogs. For the second one the tables are created from the row classes in a further schema, inside a
+transaction that is rolled back. It also covers checks, partial indexes, collations and identities, which Alembic does
+not compare. Out of scope are storage options, triggers, functions, views and the columns of the tables of the platform
+(`shell.store.platform_tables`, `shell.access.read_budget`).
 """
 
 import asyncio
@@ -22,12 +23,13 @@ from shell.store.migrate import VERSION_TABLE, sync_engine
 from shell.store.platform_tables import PLATFORM_TABLES, REQUEST_KEYS
 from shell.testing import migrated_database
 
-_PLATFORM: Final = frozenset(
-    [
-        VERSION_TABLE,
-        *re.findall(r"CREATE TABLE (?:IF NOT EXISTS )?(\w+)", PLATFORM_TABLES + REQUEST_KEYS + PERSON_READS),
-    ]
-)
+
+def _tables_of(statements: str) -> frozenset[str]:
+    return frozenset(re.findall(r"CREATE TABLE (?:IF NOT EXISTS )?(\w+)", statements))
+
+
+_REQUIRED: Final = _tables_of(PLATFORM_TABLES)
+_PLATFORM: Final = _tables_of(PLATFORM_TABLES + REQUEST_KEYS + PERSON_READS) | {VERSION_TABLE}
 _DECLARED: Final = "declared_by_row_classes"
 # One line per object of the schema :name. Names of unnamed constraints depend on their order, so they are ignored.
 _OBJECTS: Final = """
@@ -63,7 +65,9 @@ def _import_row_classes(service: str) -> None:
 def _differences(service: str, url: str) -> list[str]:
     engine = sync_engine(url)
     with engine.connect() as connection:
-        found = [f"alembic: {difference}" for difference in _by_alembic(service, connection)]
+        missing = _REQUIRED - set(sa.inspect(connection).get_table_names(service))
+        found = [f"no platform table {name}: 0001 calls create_platform_tables()" for name in sorted(missing)]
+        found += [f"alembic: {difference}" for difference in _by_alembic(service, connection)]
         connection.rollback()
         migrated = _objects(connection, service)
         declared = _declared_objects(service, connection)
