@@ -5,6 +5,7 @@ import json
 import re
 import shutil
 import subprocess
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -23,18 +24,35 @@ PROCESSES = yaml.safe_load((ROOT / "deploy/local/processes.yaml").read_text())
 BASE = ROOT / "deploy/k8s/base"
 
 
+STORED = [name for name in SERVICES if name != "console"]
+
+
+@cache
 def rendered() -> list[dict[str, Any]]:
     """The rendered base of kustomize."""
     kubectl = shutil.which("kubectl")
     assert kubectl, "kubectl is missing: apt-get install kubernetes-client"
-    output = subprocess.run([kubectl, "kustomize", str(BASE)], capture_output=True, text=True, check=True).stdout
-    return [document for document in yaml.safe_load_all(output) if document]
+    run = subprocess.run([kubectl, "kustomize", str(BASE)], capture_output=True, text=True, check=False)
+    assert run.returncode == 0, run.stderr
+    return [document for document in yaml.safe_load_all(run.stdout) if document]
+
+
+def rendered_object(kind: str, service: str) -> dict[str, Any]:
+    found = [d for d in rendered() if d["kind"] == kind and d["metadata"]["name"] == service]
+    assert len(found) == 1, f"deploy/k8s/base/{service}.yaml: {len(found)} objects {kind} with the name {service}"
+    return found[0]
+
+
+def composed(service: str) -> dict[str, Any]:
+    assert service in COMPOSE["services"], f"docker-compose.yml: no service {service}"
+    entry: dict[str, Any] = COMPOSE["services"][service]
+    return entry
 
 
 def known_variables() -> set[str]:
     names = {f"SHOUWANG_{name.upper()}" for name in (*Settings.model_fields, *PathSettings.model_fields)}
-    names |= {f"SHOUWANG_DATABASE_URL_{name.upper()}" for name in SERVICES if name != "console"}
-    names |= {f"SHOUWANG_URL_{name.upper()}" for name in SERVICES if name != "console"}
+    names |= {f"SHOUWANG_DATABASE_URL_{name.upper()}" for name in STORED}
+    names |= {f"SHOUWANG_URL_{name.upper()}" for name in STORED}
     return names
 
 
@@ -56,12 +74,13 @@ def test_compose_fits_the_compose_specification() -> None:
 
 @pytest.mark.parametrize("service", SERVICES)
 def test_compose_builds_and_publishes_every_service_on_its_port(service: str) -> None:
-    entry = COMPOSE["services"][service]
-    assert entry["build"]["args"] == {"SERVICE": service}
+    entry = composed(service)
+    place = f"docker-compose.yml, {service}"
+    assert entry["build"]["args"] == {"SERVICE": service}, place
     ports = {p["name"]: p["port"] for p in PROCESSES["processes"]}
-    assert entry["ports"] == [f"127.0.0.1:{ports[service]}:8000"]
+    assert entry["ports"] == [f"127.0.0.1:{ports.get(service)}:8000"], f"{place}: not the port of processes.yaml"
     for needed in ("kafka", "postgres", "topics"):
-        assert needed in entry["depends_on"]
+        assert needed in entry["depends_on"], place
 
 
 def test_every_variable_in_compose_and_kubernetes_is_read_by_the_code() -> None:
@@ -74,12 +93,49 @@ def test_every_variable_in_compose_and_kubernetes_is_read_by_the_code() -> None:
     assert used <= known_variables()
 
 
-@pytest.mark.parametrize("service", [name for name in SERVICES if name != "console"])
-def test_every_service_with_a_database_gets_its_address(service: str) -> None:
-    variable = f"SHOUWANG_DATABASE_URL_{service.upper()}"
-    assert variable in COMPOSE["services"][service]["environment"]
-    (deployment,) = [d for d in rendered() if d["kind"] == "Deployment" and d["metadata"]["name"] == service]
-    assert variable in {v["name"] for v in _containers(deployment)[0]["env"]}
+@pytest.mark.parametrize("service", STORED)
+def test_every_service_with_a_database_gets_the_address_of_its_own(service: str) -> None:
+    variable, prefix = f"SHOUWANG_DATABASE_URL_{service.upper()}", "SHOUWANG_DATABASE_URL_"
+    urls = {name: url for name, url in composed(service)["environment"].items() if name.startswith(prefix)}
+    assert list(urls) == [variable], f"docker-compose.yml, {service}"
+    assert urls[variable].rpartition("/")[2] == service, f"docker-compose.yml, {service}: the database of the URL"
+    (container,) = _containers(rendered_object("Deployment", service))
+    secrets = {v["name"]: v.get("valueFrom") for v in container["env"] if v["name"].startswith(prefix)}
+    own = {variable: {"secretKeyRef": {"name": "shouwang-databases", "key": service}}}
+    assert secrets == own, f"deploy/k8s/base/{service}.yaml: the URL of the database"
+
+
+def test_every_address_of_a_service_names_that_service() -> None:
+    variables = [
+        variable for entry in COMPOSE["services"].values() for variable in entry.get("environment", {}).items()
+    ]
+    for document in rendered():
+        for container in _containers(document):
+            variables += [(variable["name"], variable.get("value")) for variable in container.get("env", [])]
+    addresses = [(name, value) for name, value in variables if name.startswith("SHOUWANG_URL_")]
+    assert addresses
+    for name, value in addresses:
+        assert value == f"http://{name.removeprefix('SHOUWANG_URL_').lower()}:8000", name
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_the_kubernetes_objects_of_a_service_carry_its_name(service: str) -> None:
+    """A label or image of another service sends its traffic to the wrong pods, or runs the wrong code."""
+    deployment, balancer = (rendered_object(kind, service) for kind in ("Deployment", "Service"))
+    (container,) = _containers(deployment)
+    name = "app.kubernetes.io/name"
+    template = deployment["spec"]["template"]
+    names = {
+        "labels of the Deployment": deployment["metadata"]["labels"].get(name),
+        "selector of the Deployment": deployment["spec"]["selector"]["matchLabels"].get(name),
+        "labels of the pods": template["metadata"]["labels"].get(name),
+        "name of the container": container["name"],
+        "image, or its newName in kustomization.yaml": container["image"].rpartition("/")[2].partition(":")[0],
+        "labels of the Service": balancer["metadata"]["labels"].get(name),
+        "selector of the Service": balancer["spec"]["selector"].get(name),
+    }
+    wrong = {what: found for what, found in names.items() if found != service}
+    assert not wrong, f"deploy/k8s/base/{service}.yaml: not {service}, but {wrong}"
 
 
 def test_no_scalable_process_has_a_fixed_name_in_its_group() -> None:
@@ -94,7 +150,7 @@ def test_no_scalable_process_has_a_fixed_name_in_its_group() -> None:
 def test_an_ended_process_is_restarted() -> None:
     """The watchdog ends a process whose parts it cannot restart."""
     for service in SERVICES:
-        assert COMPOSE["services"][service]["restart"] == "unless-stopped"
+        assert composed(service)["restart"] == "unless-stopped", f"docker-compose.yml, {service}"
     for document in rendered():
         if document["kind"] == "Deployment":
             assert document["spec"]["template"]["spec"].get("restartPolicy", "Always") == "Always"
@@ -105,7 +161,7 @@ def test_compose_images_are_pinned_and_databases_are_those_of_the_services() -> 
         if "image" in entry:
             assert re.search(r":[0-9][\w.]*$", entry["image"]), name
     made = set(re.findall(r"CREATE DATABASE (\w+);", (ROOT / "deploy/compose/databases.sql").read_text()))
-    assert made == {name for name in SERVICES if name != "console"}
+    assert made == set(STORED), "deploy/compose/databases.sql"
 
 
 def test_the_dockerfile_runs_without_root_and_for_every_service() -> None:
@@ -127,7 +183,7 @@ def test_every_server_limits_its_connections() -> None:
 def test_ingestion_has_priority_where_processors_are_shared() -> None:
     nice = {p["name"]: p.get("nice", 0) for p in PROCESSES["processes"] if p["database"]}
     assert nice.pop("ingestion") < min(nice.values())
-    shares = {name: COMPOSE["services"][name].get("cpu_shares", 1024) for name in SERVICES}
+    shares = {name: composed(name).get("cpu_shares", 1024) for name in SERVICES}
     assert shares.pop("ingestion") > max(shares.values())
     asked = {
         d["metadata"]["name"]: int(_containers(d)[0]["resources"]["requests"]["cpu"].removesuffix("m"))
