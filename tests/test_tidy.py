@@ -65,17 +65,35 @@ def grep(pattern: str, *, but: tuple[str, ...] = ()) -> list[str]:
     return found
 
 
+def require(places: dict[str, bool]) -> None:
+    """Assert that every place is right. One run names all wrong places."""
+    wrong = [place for place, is_right in places.items() if not is_right]
+    assert not wrong, "add or correct " + "; ".join(wrong)
+
+
 @pytest.mark.parametrize("service", SERVICES)
 def test_every_service_stands_everywhere(service: str) -> None:
     """In the workspace, in compose, in the Kubernetes base, in the process list and in both READMEs."""
-    dependencies = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"]
-    assert f"shouwang-{service}" in dependencies
-    assert service in yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]
-    assert (ROOT / f"deploy/k8s/base/{service}.yaml").exists()
-    processes = (ROOT / "deploy/local/processes.yaml").read_text()
-    assert re.search(rf"\b{service}\b", processes)
+    package, folder, base = f"shouwang-{service}", ROOT / "services" / service, f"deploy/k8s/base/{service}.yaml"
+    root, own = (tomllib.loads((place / "pyproject.toml").read_text()) for place in (ROOT, folder))
+    module_name = own["tool"]["uv"].get("build-backend", {}).get("module-name")
+    composed = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]
+    processes = yaml.safe_load((ROOT / "deploy/local/processes.yaml").read_text())["processes"]
+    port = {process["name"]: process["port"] for process in processes}.get(service)
+    stands = {
+        f"pyproject.toml: dependency {package}": package in root["project"]["dependencies"],
+        f"services/{service}/pyproject.toml: name {package}": own["project"]["name"] == package,
+        f"services/{service}/pyproject.toml: module-name {service}": module_name == service,
+        f"services/{service}/src/{service}/__init__.py, empty": (folder / "src" / service / "__init__.py").exists(),
+        f"docker-compose.yml: service {service}": service in composed,
+        base: (ROOT / base).exists(),
+        f"deploy/local/processes.yaml: process {service}": port is not None,
+    }
+    row = re.compile(rf"^\| `{service}`[^|]*\| {port} \|", re.MULTILINE)
     for readme in ("README.md", "README.zh-CN.md"):
-        assert f"`{service}`" in (ROOT / readme).read_text(), readme
+        place = f"{readme}: row of `{service}` with port {port} as in processes.yaml"
+        stands[place] = row.search((ROOT / readme).read_text()) is not None
+    require(stands)
 
 
 def test_the_list_of_services_is_the_folders() -> None:
@@ -92,9 +110,12 @@ def test_every_service_is_a_layer_of_its_own(service: str) -> None:
     """A root package that `.importlinter` does not name is not looked at."""
     rules = configparser.ConfigParser()
     rules.read(ROOT / ".importlinter")
-    assert service in rules["importlinter"]["root_packages"].split()
-    assert service in rules["importlinter:contract:services"]["modules"].split()
-    assert service in re.split(r"[\s|]+", rules["importlinter:contract:layers"]["layers"])
+    named = {
+        "root_packages": rules["importlinter"]["root_packages"].split(),
+        "contract:services": rules["importlinter:contract:services"]["modules"].split(),
+        "contract:layers": re.split(r"[\s|]+", rules["importlinter:contract:layers"]["layers"]),
+    }
+    require({f".importlinter: {service} in {part}": service in names for part, names in named.items()})
 
 
 @pytest.mark.parametrize("service", STORED)
@@ -103,33 +124,55 @@ def test_every_service_with_a_database_can_be_operated(service: str) -> None:
     from shell.kafka.topics import load_topics
     from shouwang.invariants import backlog
 
-    assert f"{service}.parked" in {topic.name for topic in load_topics()}
-    assert (ROOT / "contracts" / "openapi" / f"{service}.json").exists()
-    verify = importlib.import_module(f"{service}.verify")
-    assert list(inspect.signature(verify.check).parameters) == ["database", "today"]
-    assert verify.SIZE.startswith("SELECT count(*)")
-    assert service in backlog.DUE
+    main, verify = (importlib.import_module(f"{service}.{name}") for name in ("main", "verify"))
+    arguments = list(inspect.signature(verify.check).parameters)
+    parked = [(topic.owner, topic.events) for topic in load_topics() if topic.name == f"{service}.parked"]
+    openapi, base = f"contracts/openapi/{service}.json", f"services/{service}/src/{service}"
+    stands = {
+        f"{base}/main.py: Service('{service}', …)": main.service.name == service,
+        f"{base}/verify.py: check(database, today)": arguments == ["database", "today"],
+        f"{base}/verify.py: SIZE, SELECT count(*) …": verify.SIZE.startswith("SELECT count(*)"),
+        f"contracts/topics.yaml: {service}.parked, its owner and event": parked == [(service, ["RecordParked"])],
+        f"{openapi}, by `make contracts`": (ROOT / openapi).exists(),
+        f"tools/shouwang/src/shouwang/invariants/backlog.py: DUE of {service}": service in backlog.DUE,
+    }
+    require(stands)
+
+
+def readers_of(topic: str) -> set[str]:
+    patterns = {service: importlib.import_module(f"{service}.main").service.handlers.pattern() for service in STORED}
+    return {service for service, pattern in patterns.items() if re.fullmatch(pattern, topic)}
 
 
 def test_every_reader_of_entitlements_is_compared_with_identification() -> None:
     from common.events import EntitlementsDecided
     from shouwang.invariants import consistency
 
-    patterns = {service: importlib.import_module(f"{service}.main").service.handlers.pattern() for service in STORED}
-    readers = {service for service, pattern in patterns.items() if re.match(pattern, EntitlementsDecided.topic)}
-    assert set(consistency.APPLIED) == readers
+    readers = readers_of(EntitlementsDecided.topic)
+    assert set(consistency.APPLIED) == readers, "APPLIED of tools/shouwang/src/shouwang/invariants/consistency.py"
+
+
+def test_a_relay_waits_only_for_readers_of_its_topic() -> None:
+    """A group that does not read the topic never moves."""
+    from shell.kafka.topics import load_topics
+
+    paced = {topic.name: topic.pace.consumers for topic in load_topics() if topic.pace is not None}
+    wrong = {name: sorted(set(consumers) - readers_of(name)) for name, consumers in paced.items()}
+    assert not any(wrong.values()), f"`pace.consumers` of contracts/topics.yaml: {wrong}"
 
 
 @pytest.mark.parametrize("service", STORED)
 def test_every_service_has_its_rooms(service: str) -> None:
     folder = ROOT / "services" / service
-    for needed in ("main.py", "tables.py", "verify.py"):
-        assert (folder / "src" / service / needed).exists(), needed
-    assert any((folder / "src" / service).rglob("domain*"))
-    assert any((folder / "src" / service).rglob("store*"))
-    assert (folder / "src" / service / "py.typed").exists()
-    assert (folder / "migrations" / "env.py").exists()
-    assert f'schema_differences("{service}")' in (folder / "tests" / "test_tables.py").read_text()
+    needed = [f"src/{service}/{name}" for name in ("main.py", "tables.py", "verify.py", "py.typed")]
+    needed += [f"src/{service}/**/domain*", f"src/{service}/**/store*", "tests/test_tables.py"]
+    needed += ["migrations/env.py", "migrations/script.py.mako", "migrations/versions/0001_initial.py"]
+    require({f"services/{service}/{pattern}": any(folder.glob(pattern)) for pattern in needed})
+    compared = re.findall(r'schema_differences\("(\w+)"\)', (folder / "tests" / "test_tables.py").read_text())
+    assert compared == [service], f"services/{service}/tests/test_tables.py: schema_differences of {service}"
+    for path in (folder / "tests").glob("*.py"):
+        opened = set(re.findall(r'migrated_database\("(\w+)"\)', path.read_text()))
+        assert opened <= {service}, f"{relative(path)}: migrated_database of {service}"
 
 
 def is_domain(name: str, service: str) -> bool:
@@ -225,6 +268,22 @@ def test_functions_and_files_stay_readable() -> None:
     assert not long
 
 
+# The first part of a topic's name is its owner, but for these.
+OWNERS = {"policy": "identification", "population": "ingestion"}
+
+
+def test_every_topic_has_its_owner_and_its_row_in_the_architecture() -> None:
+    from shell.kafka.topics import load_topics
+
+    described = (ROOT / "docs" / "architecture.md").read_text()
+    for topic in load_topics():
+        first, _, noun = topic.name.partition(".")
+        assert topic.owner == OWNERS.get(first, first), f"contracts/topics.yaml: owner of {topic.name}"
+        assert topic.owner in SERVICES, f"contracts/topics.yaml: owner of {topic.name}"
+        row = "`<service>.parked`" if noun == "parked" else f"`{topic.name}`"
+        assert row in described, f"docs/architecture.md: the table of topics lacks {topic.name}"
+
+
 def test_every_event_has_its_topic_and_every_topic_its_events() -> None:
     from common.events import all_events
     from shell.kafka.topics import load_topics
@@ -236,7 +295,6 @@ def test_every_event_has_its_topic_and_every_topic_its_events() -> None:
     for topic in topics:
         classes = [cls for cls in all_events().values() if cls.__name__ in topic.events]
         assert all(cls.state == (topic.cleanup == "compact") for cls in classes), topic.name
-        assert topic.owner in SERVICES
 
 
 def test_no_word_of_the_workshop() -> None:
