@@ -18,6 +18,7 @@ from shouwang.invariants.source_rows import SOURCES
 from shouwang.runtime import positions
 from shouwang.runtime.databases import open_database
 from shouwang.runtime.machine import Runtime
+from shouwang.runtime.services import STORED
 from shouwang.stories.assessments import assessed
 from shouwang.stories.platform import Platform
 from shouwang.stories.transcript import Transcript
@@ -26,9 +27,6 @@ from shouwang.trials.probe import delete_topic, until
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
 encode = msgspec.json.Encoder().encode
 decode = msgspec.json.Decoder(CoverageDeclared).decode
-READERS: Final = ("identification", "assessment", "dispatch", "subsidy", "supervision")
-
-
 # The watchdog and the limits of a Kafka client replace a stuck client after a minute, on a busy machine twice.
 STOP_SECONDS_MAX: Final = 240
 RESUMES_MAX: Final = 3
@@ -38,7 +36,7 @@ Partition = tuple[str, str, int]  # service, topic, partition
 async def partitions(running: Runtime, where: str) -> dict[Partition, int]:
     """The next offset of each partition of the compacted topics, of every consumer."""
     found: dict[Partition, int] = {}
-    for service in READERS:
+    for service in STORED:
         connection = await asyncpg.connect(running.database_url(service), server_settings={"search_path": service})
         rows = await connection.fetch(
             f"""SELECT consumer, topic, part, next_offset FROM consumer_offsets
