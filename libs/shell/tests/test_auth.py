@@ -143,3 +143,14 @@ def test_clocks_may_differ_by_the_leeway() -> None:
 
 def test_a_caller_knows_when_the_token_ends() -> None:
     assert read_token(token(exp=NOW + 600)).expires_at == NOW + 600
+
+
+def test_a_caller_knows_who_signed_in_and_when() -> None:
+    caller = read_token(token(iat=NOW, auth_time=NOW - 300))
+    assert (caller.user, caller.issuer, caller.authenticated_at) == ("li", "shouwang", NOW - 300)
+    assert read_token(token(iat=NOW - 7)).authenticated_at == NOW - 7
+
+
+def test_the_user_is_the_account_unless_the_token_names_a_human() -> None:
+    assert Caller("acc", "officer").user == "acc"
+    assert Caller("acc", "officer", user="E7").user == "E7"

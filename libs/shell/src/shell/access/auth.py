@@ -117,12 +117,20 @@ def _verify(token: str, keys: token_keys.KeyFile | None) -> Caller:
             raise ValueError("the token is valid for too long")
         if keys is not None and claims["role"] not in GIVEN_ROLES:
             raise ValueError("the issuer is one for people")
-        bounds = {name: claims.get(name) for name in ("division", "source", "provider")}
+        bounds: dict[str, Any] = {name: claims.get(name) for name in ("division", "source", "provider")}
         if not all(value is None or isinstance(value, str) for value in (claims["role"], *bounds.values())):
             raise ValueError("a claim is no text")
+        authenticated_at = float(claims.get("auth_time") or claims["iat"])
     except _INVALID as error:
         raise Unauthenticated("the token is not valid") from error
-    return Caller(subject=claims["sub"], role=claims["role"], expires_at=float(claims["exp"]), **bounds)
+    return Caller(
+        subject=claims["sub"],
+        role=claims["role"],
+        expires_at=float(claims["exp"]),
+        issuer=claims["iss"],
+        authenticated_at=authenticated_at,
+        **bounds,
+    )
 
 
 class Requirement:

@@ -79,8 +79,14 @@ Scope = Everything | Areas | OwnSource | OwnProvider | OwnPerson
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """The user or program that makes a request. `expires_at`: the end of the token in seconds since 1970 (real time);
-    None for a signed request."""
+    """The user or program that makes a request.
+
+    `subject`: the account; `<issuer>|<sub>`, or the sub alone for the local issuer. `user`: the human behind the
+    account, the same for all accounts of one human; the subject if the token names none. Columns that state who did
+    something store `user`, and four-eyes checks compare it. `issuer`: None for a signed request. `authenticated_at`:
+    when the user signed in; `expires_at`: when the token ends. Both in seconds since 1970 (real time); None for a
+    signed request.
+    """
 
     subject: str
     role: Role
@@ -88,6 +94,13 @@ class Caller:
     source: str | None = None
     provider: str | None = None
     expires_at: float | None = None
+    user: str = ""
+    issuer: str | None = None
+    authenticated_at: float | None = None
+
+    def __post_init__(self) -> None:
+        if not self.user:
+            object.__setattr__(self, "user", self.subject)
 
     def may_see(self, division: str | None) -> bool:
         """Whether data of that area (None: unknown) is in the caller's scope. Raises NotAllowed like `scope_of`."""
