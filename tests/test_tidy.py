@@ -220,6 +220,13 @@ def test_every_client_of_kafka_gives_user_and_password() -> None:
     assert not [line for line in found if not line.startswith(USES_LOCAL_KAFKA)]
 
 
+def test_a_human_with_two_accounts_acts_once() -> None:
+    """Code that stores or compares who acted uses `caller.user`. The audit log also names the account."""
+    accounts = ("libs/shell/src/shell/http/idempotency.py", "libs/shell/src/shell/access/scopes.py")
+    found = grep(r"\bcaller\.subject\b", but=accounts)
+    assert [line for line in found if "/shell/audit/" not in line] == []
+
+
 def test_the_pattern_of_a_code_is_written_once() -> None:
     """Areas, divisions, UUIDs and months: `common.patterns`."""
     hides_numbers = "services/ingestion/src/ingestion/reading/faults.py"  # any six digits

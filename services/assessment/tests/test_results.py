@@ -14,8 +14,9 @@ async def submit(client, auth, form, subject="nurse-1"):
     return await client.post("/v1/assessments", json=form, headers=auth(subject=subject))
 
 
-async def sign(client, auth, assessment_id, subject="worker-2", role="assessor"):
-    return await client.post(f"/v1/assessments/{assessment_id}/sign", headers=auth(role, subject=subject))
+async def sign(client, auth, assessment_id, subject="worker-2", role="assessor", **claims):
+    headers = auth(role, subject=subject, **claims)
+    return await client.post(f"/v1/assessments/{assessment_id}/sign", headers=headers)
 
 
 async def assessed(client, auth, form):
@@ -86,6 +87,13 @@ async def test_the_person_who_submitted_may_not_sign(driver, client, auth, peopl
     await driver.deliver(people.entitled())
     submitted = await submit(client, auth, people.form(70))
     refused = await sign(client, auth, submitted.json()["assessment_id"], subject="nurse-1")
+    assert (refused.status_code, refused.json()["code"]) == (403, "same_person")
+
+
+async def test_an_assessor_with_a_second_account_may_not_sign_the_own_form(driver, client, auth, people):
+    await driver.deliver(people.entitled())
+    submitted = await submit(client, auth, people.form(70))
+    refused = await sign(client, auth, submitted.json()["assessment_id"], subject="other-account", user="nurse-1")
     assert (refused.status_code, refused.json()["code"]) == (403, "same_person")
 
 

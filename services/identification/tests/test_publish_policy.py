@@ -42,6 +42,21 @@ async def test_the_proposer_cannot_sign(client: Any, bearer: Any, raised: Any) -
     assert (own.status_code, own.json()["code"]) == (403, "own_proposal")
 
 
+async def test_a_proposer_with_a_second_account_cannot_sign_and_two_accounts_are_one_signature(
+    client: Any, bearer: Any, raised: Any, simulated: Any
+) -> None:
+    async def sign(account: str, user: str) -> Any:
+        headers = bearer("approver", subject=account, user=user)
+        return await client.post(f"/v1/policies/{version}/approve", headers=headers)
+
+    version = (await propose(client, bearer, raised)).json()["version"]
+    await simulated(version)
+    own = await sign("other-account", "proposer")
+    assert (own.status_code, own.json()["code"]) == (403, "own_proposal")
+    assert [(await sign(account, "li")).json()["state"] for account in ("li-1", "li-2")] == ["proposed", "proposed"]
+    assert (await sign("wang-1", "wang")).json()["state"] == "approved"
+
+
 async def test_a_list_of_another_area_can_be_neither_proposed_nor_signed(client: Any, bearer: Any, raised: Any) -> None:
     assert (await propose(client, bearer, raised, MALONG)).status_code == 403
     version = (await propose(client, bearer, raised)).json()["version"]

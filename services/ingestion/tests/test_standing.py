@@ -15,6 +15,7 @@ from common.message import derived_id
 from rules.facts.death import Deceased, Suspected, death_of
 from rules.facts.timeline import facts_known_at
 from shell import clock
+from shell.access.auth import issue_token
 from shell.privacy import vault
 
 HOME, CITY, OTHER_COUNTY, OTHER_PROVINCE = "530302", "530300", "530303", "110000"
@@ -296,6 +297,18 @@ async def test_a_residence_before_the_first_hukou_is_judged_again_with_the_event
     assert [f.standing for f in counting(head, "residence")] == ["claimed"]
     assert counting(head, "bank_account") == []
     assert [(r["kind"], r["reason"]) for r in await quarantine()] == [("bank_account", "source_not_of_person")]
+
+
+async def test_two_accounts_of_one_officer_are_not_two_officers(push, people, victim, client_for):
+    event = sent_by(people.event("death", victim, {"evidence": "register_cancelled"}, id="d"), OTHER_PROVINCE)
+    (receipt,) = await push(event, expect="quarantined")
+    answers = []
+    for account in ("王-1", "王-2"):
+        async with client_for(issue_token("officer", division=HOME, subject=account, user="王")) as client:
+            path = f"/v1/quarantine/{receipt['event_id']}/release"
+            answers.append(await client.post(path, json={"reason": "已核实"}))
+    assert [answer.status_code for answer in answers] == [200, 409]
+    assert answers[1].json()["code"] == "same_officer"
 
 
 async def test_two_officers_release_a_death_and_one_alone_does_not(push, people, victim, heads, settle, quarantine):

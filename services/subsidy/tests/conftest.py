@@ -54,11 +54,12 @@ class Office:
         *,
         status: int | tuple[int, ...] = 200,
         subject: str | None = None,
+        user: str | None = None,
         area: str | None = "000000",
         key: str | None = None,
         **more: Any,
     ) -> Any:
-        headers = {"authorization": f"Bearer {issue_token(role, subject=subject, division=area)}"}
+        headers = {"authorization": f"Bearer {issue_token(role, subject=subject, user=user, division=area)}"}
         if method == "POST":
             headers["idempotency-key"] = key or str(uuid4())
         answer = await self.client.request(method, path, headers=headers, **more)

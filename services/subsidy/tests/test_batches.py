@@ -150,6 +150,20 @@ async def test_the_maker_of_a_batch_does_not_approve_it(town: Any) -> None:
     assert approved["state"] == "approved"
 
 
+async def test_a_maker_with_a_second_account_neither_approves_nor_rejects_the_own_batch(town: Any) -> None:
+    await _owed_since_april(town)
+    batch = await town.office.reserve(subject="li-1", user="li")
+    where = f"/v1/batches/{batch['batch_id']}"
+    await town.office.call("POST", f"{where}/submit", subject="li-2", user="li")
+    for what, body in (("approve", {}), ("reject", {"json": {"reason": "错误"}})):
+        answer = await town.office.call(
+            "POST", f"{where}/{what}", "approver", subject="li-2", user="li", status=403, **body
+        )
+        assert answer["code"] == "four_eyes"
+    approved = await town.office.call("POST", f"{where}/approve", "approver", subject="wang-1", user="wang")
+    assert (approved["state"], approved["checker"]) == ("approved", "wang")
+
+
 async def test_a_batch_is_approved_once_and_only_after_it_was_submitted(town: Any) -> None:
     await _owed_since_april(town)
     batch = await town.office.reserve()

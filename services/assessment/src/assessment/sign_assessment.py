@@ -35,10 +35,10 @@ async def sign_assessment(
         if stored is None:
             raise NotFound("no such assessment")
         caller.need_area(stored.case.division)
-        if stored.case.state == "signed" and stored.signed_by == caller.subject:
+        if stored.case.state == "signed" and stored.signed_by == caller.user:
             return assessment_out(stored)
         scoring = _signable(stored, caller)
-        signed = await store.sign_case(tx, str(assessment_id), caller.subject, clock.now())
+        signed = await store.sign_case(tx, str(assessment_id), caller.user, clock.now())
         await _take_effect(tx, signed.case, scoring)
     return assessment_out(signed)
 
@@ -47,7 +47,7 @@ def _signable(stored: StoredCase, caller: Caller) -> Scoring:
     """Return the scored form to sign. Raises Conflict without one, and NotAllowed for the person who submitted it."""
     if stored.case.state != "scored" or stored.scoring is None:
         raise Conflict("only a scored assessment can be signed", code=f"assessment_is_{stored.case.state}")
-    if stored.scoring.submitted_by == caller.subject:
+    if stored.scoring.submitted_by == caller.user:
         raise NotAllowed("a second person must sign", code="same_person")
     return stored.scoring
 

@@ -79,7 +79,7 @@ def _scoring(body: FormIn, caller: Caller) -> Scoring:
         total=scored.total,
         level=scored.level,
         changed_by=",".join(scored.changed_by) or None,
-        submitted_by=caller.subject,
+        submitted_by=caller.user,
     )
 
 

@@ -91,7 +91,7 @@ async def _locked(tx: Tx, task_id: UUID, caller: Caller) -> Task:
 
 async def _record(tx: Tx, task: Task, decision: str, caller: Caller, evidence: str | None = None) -> None:
     now = clock.now()
-    record = store.TaskRecord(task.task_id, caller.subject, decision, now, now, "http", evidence)
+    record = store.TaskRecord(task.task_id, caller.user, decision, now, now, "http", evidence)
     await store.append_records(tx, [record])
 
 

@@ -25,7 +25,7 @@ async def submit_batch(batch_id: Uuid, db: Db, caller: Officer) -> BatchOut:
     """Only its maker may submit a batch. A second submission changes nothing; after the decision it is a 409."""
     async with db.transaction() as tx:
         batch = await _lock(tx, batch_id, caller)
-        if batch.maker != caller.subject:
+        if batch.maker != caller.user:
             raise NotAllowed("only its maker submits a batch")
         if batch.is_final:
             raise Conflict(f"the batch is {batch.state}", code="batch_decided")
@@ -43,11 +43,11 @@ async def approve_batch(batch_id: Uuid, db: Db, caller: Approver) -> BatchOut:
     """
     async with db.transaction() as tx:
         batch = await _lock_for_checker(tx, batch_id, caller)
-        if batch.state == "approved" and batch.checker == caller.subject:
+        if batch.state == "approved" and batch.checker == caller.user:
             return await _answer(tx, batch)
         if batch.state != "submitted":
             raise Conflict(f"the batch is {batch.state}", code="batch_not_submitted")
-        batch = batch.decided("approved", caller.subject, clock.now())
+        batch = batch.decided("approved", caller.user, clock.now())
         await _order_lines(tx, batch)
         return await _answer(tx, batch)
 
@@ -76,7 +76,7 @@ async def reject_batch(batch_id: Uuid, rejection: ReasonIn, db: Db, caller: Appr
         if batch.state == "approved":
             raise Conflict("the batch is approved", code="batch_decided")
         if batch.state != "rejected":
-            batch = batch.decided("rejected", caller.subject, clock.now(), rejection.reason)
+            batch = batch.decided("rejected", caller.user, clock.now(), rejection.reason)
             await _release_lines(tx, batch)
         return await _answer(tx, batch)
 
@@ -93,7 +93,7 @@ async def _release_lines(tx: Tx, batch: Batch) -> None:
 async def _lock_for_checker(tx: Tx, batch_id: str, caller: Caller) -> Batch:
     """Lock a batch for its decision. Raises NotAllowed for the maker of the batch."""
     batch = await _lock(tx, batch_id, caller)
-    if batch.maker == caller.subject:
+    if batch.maker == caller.user:
         raise NotAllowed("the maker of a batch must not decide it", code="four_eyes")
     return batch
 

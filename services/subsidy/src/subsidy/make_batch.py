@@ -37,7 +37,7 @@ async def make_batch(
     """
     caller.need_area(wanted.jurisdiction)
     month = _month_of(wanted)
-    batch = _new_batch(creation.id_for("batch", caller), wanted.jurisdiction, month, caller.subject)
+    batch = _new_batch(creation.id_for("batch", caller), wanted.jurisdiction, month, caller.user)
     async with db.transaction() as tx:
         made_before = await creation.claim(tx, caller, wanted)
         batch = await _make(tx, batch) if made_before is None else await _load_made_before(tx, batch)

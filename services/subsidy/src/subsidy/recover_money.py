@@ -43,14 +43,14 @@ async def list_recoveries(
 async def collect_recovery(recovery_id: Uuid, db: Db, caller: Officer) -> RecoveryOut:
     """Close a recovery because the person repaid the whole amount, into the fund of the payment. A second call changes
     nothing. `409 recovery_closed` if the recovery ended in another way."""
-    return await _close(db, recovery_id, caller, "collected", caller.subject)
+    return await _close(db, recovery_id, caller, "collected", caller.user)
 
 
 @router.post("/v1/recoveries/{recovery_id}/write-off", summary="Give the money up")
 async def write_off_recovery(recovery_id: Uuid, write_off: ReasonIn, db: Db, caller: Approver) -> RecoveryOut:
     """Close a recovery without repayment, by an approver, with a reason. If the month is owed again later, the loss is
     reversed. `409 recovery_closed` if the recovery ended in another way."""
-    return await _close(db, recovery_id, caller, "written_off", f"{caller.subject}: {write_off.reason}")
+    return await _close(db, recovery_id, caller, "written_off", f"{caller.user}: {write_off.reason}")
 
 
 async def _close(db: Db, recovery_id: str, caller: Caller, outcome: _Outcome, closed_by: str) -> RecoveryOut:

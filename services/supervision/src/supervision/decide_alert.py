@@ -61,7 +61,7 @@ def _is_own(alert: Alert, caller: Caller) -> bool:
     an outage."""
     raised_on = calendar.civil_date(alert.raised_at)
     days = (raised_on - timedelta(days=back) for back in range(OWN_CASE_DAYS))
-    return any(alert.subject == case_of(caller.subject, day) for day in days)
+    return any(alert.subject == case_of(caller.user, day) for day in days)
 
 
 @router.post("/v1/alerts/{alert_id}/explain")
@@ -70,7 +70,7 @@ async def explain_alert(alert_id: UUID, explanation: ReasonIn, caller: Provider,
     now = clock.now()
     async with db.transaction() as tx:
         await _lock(tx, alert_id, "explain", caller, now)
-        alert = await store.save_explanation(tx, str(alert_id), explanation.reason, caller.subject)
+        alert = await store.save_explanation(tx, str(alert_id), explanation.reason, caller.user)
         return await answer(tx.sql, alert, now)
 
 
@@ -80,7 +80,7 @@ async def confirm_alert(alert_id: UUID, decision: ReasonIn, caller: Officer, db:
     now = clock.now()
     async with db.transaction() as tx:
         await _lock(tx, alert_id, "confirm", caller, now)
-        alert = await store.save_decision(tx, str(alert_id), "confirmed", decision.reason, caller.subject)
+        alert = await store.save_decision(tx, str(alert_id), "confirmed", decision.reason, caller.user)
         return await answer(tx.sql, alert, now)
 
 
@@ -91,7 +91,7 @@ async def dismiss_alert(alert_id: UUID, decision: ReasonIn, caller: Officer, db:
     now = clock.now()
     async with db.transaction() as tx:
         await _lock(tx, alert_id, "dismiss", caller, now)
-        alert = await store.save_decision(tx, str(alert_id), "dismissed", decision.reason, caller.subject)
+        alert = await store.save_decision(tx, str(alert_id), "dismissed", decision.reason, caller.user)
         if alert.severity == checks().named(alert.check_id).severity:  # a milder circumstance may end
             await visits.waive(tx, alert.subject, alert.check_id)
         await judge(tx, [alert.subject], now, {})

@@ -27,6 +27,7 @@ def issue_token(
     role: Role,
     *,
     subject: str | None = None,
+    user: str | None = None,
     division: str | None = None,
     source: str | None = None,
     provider: str | None = None,
@@ -34,9 +35,9 @@ def issue_token(
 ) -> str:
     """Return a token signed by the local key, valid for `hours` (at most 24, real time).
 
-    `subject`: the user (default `local-<role>`). `division`, `source`, `provider`: the claims that limit the scope. No
-    command gives the role `service`; only a program with the local key gets it here. Raises ValueError for an unknown
-    role.
+    `subject`: the account (default `local-<role>`). `user`: the human behind it (default: the account). `division`,
+    `source`, `provider`: the claims that limit the scope. No command gives the role `service`; only a program with the
+    local key gets it here. Raises ValueError for an unknown role.
     """
     if role not in ROLES:
         raise ValueError(f"unknown role {role}; one of {', '.join(ROLES)}")
@@ -45,6 +46,7 @@ def issue_token(
         "iss": ISSUER,
         "aud": AUDIENCE,
         "sub": subject or f"local-{role}",
+        "user": user,
         "iat": now,
         "exp": now + int(min(hours, 24) * 3600),
         "role": role,
@@ -117,7 +119,7 @@ def _verify(token: str, keys: token_keys.KeyFile | None) -> Caller:
             raise ValueError("the token is valid for too long")
         if keys is not None and claims["role"] not in GIVEN_ROLES:
             raise ValueError("the issuer is one for people")
-        bounds: dict[str, Any] = {name: claims.get(name) for name in ("division", "source", "provider")}
+        bounds: dict[str, Any] = {name: claims.get(name) for name in ("division", "source", "provider", "user")}
         if not all(value is None or isinstance(value, str) for value in (claims["role"], *bounds.values())):
             raise ValueError("a claim is no text")
         authenticated_at = float(claims.get("auth_time") or claims["iat"])
@@ -127,6 +129,7 @@ def _verify(token: str, keys: token_keys.KeyFile | None) -> Caller:
         subject=claims["sub"],
         role=claims["role"],
         expires_at=float(claims["exp"]),
+        user=bounds.pop("user") or claims["sub"],
         issuer=claims["iss"],
         authenticated_at=authenticated_at,
         **bounds,

@@ -96,10 +96,10 @@ def persons_a_day(role: Role) -> int:
     return _persons_a_day(paths().read_budgets).get(role, 0)
 
 
-def case_of(subject: str, day: date) -> str:
+def case_of(user: str, day: date) -> str:
     """Return the id of the case about one user's reads on one day. Every service derives the same id. It is a keyed
     hash, so that it does not reveal the user."""
-    return vault().event_id("read_budget", f"{subject}\0{day.isoformat()}")
+    return vault().event_id("read_budget", f"{user}\0{day.isoformat()}")
 
 
 async def spend(tx: Tx, caller: Caller, persons: Collection[str]) -> Spent:
@@ -112,10 +112,10 @@ async def spend(tx: Tx, caller: Caller, persons: Collection[str]) -> Spent:
     day = calendar.civil_date(now)
     limit = persons_a_day(caller.role)
     wanted = sorted(set(persons))
-    row = await tx.sql.fetchrow(_SPEND, caller.subject, day, wanted, limit, now)
+    row = await tx.sql.fetchrow(_SPEND, caller.user, day, wanted, limit, now)
     if row["allowed"]:
         return Spent(None, 0)
-    case_id = case_of(caller.subject, day)
+    case_id = case_of(caller.user, day)
     if row["first_refusal"]:
         _emit_used(tx, caller, case_id, day, limit, now)
     tomorrow = calendar.start_of_day(day + timedelta(days=1))

@@ -34,7 +34,7 @@ async def approve_policy(
     await check_soundness(db, version, caller)
     async with db.transaction() as tx:
         policy = await lock_version(tx, version, caller)
-        if caller.subject == policy.proposed_by:
+        if caller.user == policy.proposed_by:
             raise NotAllowed("the proposer of a list cannot sign it", code="own_proposal")
         if policy.state not in ("proposed", "approved"):
             raise Conflict(f"the list is {policy.state}", code="not_proposed")
@@ -46,12 +46,12 @@ async def _sign(tx: Tx, policy: Policy, caller: Caller) -> None:
     """Add the caller's signature of the newest valid simulation. Raises Conflict."""
     simulations = await load_valid_simulations(tx, policy)
     approvals = valid_approvals(policy, simulations)
-    if any(approval["by"] == caller.subject for approval in approvals):
+    if any(approval["by"] == caller.user for approval in approvals):
         return
     if len(approvals) >= APPROVALS_NEEDED:
         raise Conflict("the list is approved", code="not_proposed")
     simulation_id = simulations[0]
-    approvals.append({"by": caller.subject, "at": clock.now().isoformat(), "simulation_id": simulation_id})
+    approvals.append({"by": caller.user, "at": clock.now().isoformat(), "simulation_id": simulation_id})
     state = "approved" if len(approvals) >= APPROVALS_NEEDED else "proposed"
     await store.update_policy(tx, policy.version, state=state, approvals=encode_approvals(approvals))
     tx.emit(

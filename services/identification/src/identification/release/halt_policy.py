@@ -31,5 +31,5 @@ async def halt_policy(
         await locks.lock_lists(tx)
         policy = await lock_version(tx, version, caller)
         if policy.state != "halted":  # a second halt changes nothing
-            await halt(tx, version, HaltReason("approver", caller.subject, body.reason), clock.now())
+            await halt(tx, version, HaltReason("approver", caller.user, body.reason), clock.now())
         return await stored_version(tx, version)

@@ -41,6 +41,6 @@ async def propose_policy(
         stored = await store.lock_policy(tx, version)
         if stored is not None and stored.running:
             raise Conflict("this list is in force", code="already_running")
-        await propose(tx, policy_list, version, by=caller.subject, now=now)
+        await propose(tx, policy_list, version, by=caller.user, now=now)
         await creation.created(tx, caller, version)
         return await stored_version(tx, version)

@@ -60,7 +60,7 @@ async def publish_policy(
             decode_list(policy.list),
             version,
             now=clock.now(),
-            published_by=caller.subject,
+            published_by=caller.user,
             approved_by=encode_approvals([approval["by"] for approval in approvals]),
             signed=Signed(approvals[-1]["simulation_id"], _band()),
         )

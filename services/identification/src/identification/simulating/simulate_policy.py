@@ -108,7 +108,7 @@ async def _new_simulation(
         replayed=body.known_at is not None,
         settled=not await publications.any_redecision_open(tx.sql),
         demo=settings().demo,
-        requested_by=caller.subject,
+        requested_by=caller.user,
         requested_at=now,
     )
 

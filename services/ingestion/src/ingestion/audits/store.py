@@ -74,7 +74,7 @@ async def append_audit(
            INSERT INTO audit_areas (area, actor, at, audit_id)
              SELECT DISTINCT s, $2, at, audit_id FROM a, unnest($11) AS s""",
         at,
-        caller.subject,
+        caller.user,
         caller.role,
         action,
         purpose,

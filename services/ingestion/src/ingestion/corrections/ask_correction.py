@@ -88,7 +88,7 @@ async def _ask_once(tx: Tx, caller: Caller, body: CorrectionIn, correction_id: s
     event_id = str(body.event_id)
     asked = await _find(tx.sql, event_id, body)
     caller.need_area(registered()[asked.source].area)
-    if await ask(tx, [asked], "officer", caller.subject, now, correction_id=correction_id):
+    if await ask(tx, [asked], "officer", caller.user, now, correction_id=correction_id):
         await _audit(tx, caller, "ask_correction", body.reason, event_id)
     return await _load_open(tx, event_id)
 

@@ -43,7 +43,7 @@ async def confirm_missing(feed: FeedName, body: ConfirmMissingIn, caller: Office
         run = await _lock_held_run(tx, feed)
         if run.missing != body.missing:
             raise Conflict(f"{run.missing} rows are missing now: check again", code="missing_changed")
-        await store.confirm_run(tx, feed, run.run, caller.subject, clock.now())
+        await store.confirm_run(tx, feed, run.run, caller.user, clock.now())
         await audits.append_audit(
             tx, caller, clock.real_now(), action="feed_confirmed", purpose=body.reason, cause=f"{feed}/{run.run}"
         )

@@ -212,7 +212,7 @@ def _new_import(
         import_id=derived_id("import", source or "", kind or "", format, upload.digest.hex(), mapping.decode()),
         source=source,
         owner=sources.registered()[source].area if source else NATION,
-        actor=caller.subject,
+        actor=caller.user,
         kind=kind,
         format=format,
         mapping=mapping,

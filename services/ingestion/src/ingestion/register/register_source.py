@@ -56,7 +56,7 @@ async def register_source(
     async with db.transaction() as tx:
         version = await _known_version(tx, caller, source, body.replaces) + 1
         entry = body.entry.model_dump_json().encode()
-        await _insert(tx, registry.NewVersion(source, version, since, entry, caller.subject, body.reason))
+        await _insert(tx, registry.NewVersion(source, version, since, entry, caller.user, body.reason))
         await audits.append_audit(
             tx, caller, clock.real_now(), action="register_source", purpose=body.reason, cause=source
         )

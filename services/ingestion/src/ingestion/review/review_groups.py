@@ -105,9 +105,9 @@ async def _decide(tx: Tx, group: store.Group, body: SettleIn, caller: Caller) ->
     officer makes the same decision again."""
     same = (group.outcome, group.grant_days) == (body.outcome, body.grant_days)
     if group.first_by is None or not same:
-        await store.note_first(tx, group.group_id, caller.subject, body.outcome, body.grant_days, body.reason)
+        await store.note_first(tx, group.group_id, caller.user, body.outcome, body.grant_days, body.reason)
         return "open"
-    if group.first_by == caller.subject:
+    if group.first_by == caller.user:
         raise Conflict("a second officer must decide", code="same_officer")
-    await store.note_second(tx, group.group_id, caller.subject, body.reason, clock.now())
+    await store.note_second(tx, group.group_id, caller.user, body.reason, clock.now())
     return "settling"

@@ -84,6 +84,6 @@ async def decide_place(
         tx, caller, clock.real_now(), action=action, purpose=reason, cause=case_id, person_ids=[person_id]
     )
     places = {person_id: PlaceRuling(case.chain, case.division, outcome)}
-    await decide_again(tx, Request(person_ids=(person_id,), places=places, by=caller.subject), clock.now())
-    await store.note_decision(tx, [case_id], caller.subject, reason)
+    await decide_again(tx, Request(person_ids=(person_id,), places=places, by=caller.user), clock.now())
+    await store.note_decision(tx, [case_id], caller.user, reason)
     return PlaceDecisionOut(case_id=case_id, state=outcome)

@@ -124,7 +124,7 @@ async def _request(tx: Tx, row: Quarantined, caller: Caller, grant_days: int | N
         exempt={row.person_id: (chain,)} if _is_foreign(row) and not places else {},
         places=places,
         grants={row.person_id: (_grant(row, grant_days),)} if grant_days is not None else {},
-        by=caller.subject,
+        by=caller.user,
     )
 
 
@@ -154,9 +154,9 @@ async def discard(event_id: UUID, body: DiscardIn, caller: Officer, db: Db) -> S
         await _audit(tx, caller, "discard", row, body.reason)
         if not await _may_discard(tx, row, caller, refuted_by):
             return SettledOut(event_id=key, state="open")
-        if not await store.discard(tx, key, now, caller.subject, body.reason, refuted_by):
+        if not await store.discard(tx, key, now, caller.user, body.reason, refuted_by):
             raise Conflict("it was settled meanwhile", code="settled")
-        await decide_again(tx, Request(person_ids=(row.person_id,), by=caller.subject), now)
+        await decide_again(tx, Request(person_ids=(row.person_id,), by=caller.user), now)
     return SettledOut(event_id=key, state="discarded")
 
 
@@ -202,10 +202,10 @@ async def _agreed(
     if needed < 2:
         return True
     if row.first_by is not None and (row.first_outcome, row.first_grant_days) == (outcome, grant_days):
-        if row.first_by == caller.subject:
+        if row.first_by == caller.user:
             raise Conflict("a second officer must decide", code="same_officer")
         return True
-    await store.note_first(tx, row.event_id, caller.subject, outcome, grant_days)
+    await store.note_first(tx, row.event_id, caller.user, outcome, grant_days)
     return False
 
 
