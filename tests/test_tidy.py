@@ -227,6 +227,12 @@ def test_a_human_with_two_accounts_acts_once() -> None:
     assert [line for line in found if "/shell/audit/" not in line] == []
 
 
+def test_no_service_signs_a_token() -> None:
+    """The private key of the local issuer belongs to the command line and to tests."""
+    found = grep(r"\b(?:issue_token|signing_key|local_issuer|create_keys)\b")
+    assert [line for line in found if line.startswith("services/")] == []
+
+
 def test_the_pattern_of_a_code_is_written_once() -> None:
     """Areas, divisions, UUIDs and months: `common.patterns`."""
     hides_numbers = "services/ingestion/src/ingestion/reading/faults.py"  # any six digits

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 import httpx
 import pytest
-from shell.access import token_keys
+from shell.access import local_issuer
 from shell.access.auth import issue_token
 from shell.settings import settings
 from shell.testing import migrated_database
@@ -105,10 +105,10 @@ def keys_of(home: Path) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SHOUWANG_HOME", str(home))
         settings.cache_clear()
-        token_keys.forget()
+        local_issuer.forget()
         yield
     settings.cache_clear()
-    token_keys.forget()
+    local_issuer.forget()
 
 
 @pytest.fixture(scope="module")

@@ -37,7 +37,7 @@ def test_a_bound_of_another_kind_does_not_replace_the_missing_one(role: Role, cl
 def test_a_source_a_provider_and_a_resident_see_what_is_theirs_whatever_area_they_name() -> None:
     assert scope_of(Caller("x", "source", division="000000", source="urn:a")) == OwnSource("urn:a")
     assert scope_of(Caller("x", "provider", division="000000", provider="52")) == OwnProvider("52")
-    assert scope_of(Caller("x", "resident", division="000000")) == OwnPerson("x")
+    assert scope_of(Caller("x", "resident", division="000000", person="p")) == OwnPerson("p")
     assert scope_of(Caller("x", "visitor", division=COUNTY, provider="52")) == OwnProvider("52", COUNTY)
 
 

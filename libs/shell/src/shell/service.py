@@ -18,6 +18,7 @@ from common.events import Event
 from fastapi import APIRouter, Depends, FastAPI, Request
 
 from shell import telemetry
+from shell.access.issuers import issuers
 from shell.http.answers import Watch, install_problems
 from shell.http.body_guard import Guard
 from shell.http.openapi import describe_problems
@@ -128,6 +129,7 @@ class Service:
     @asynccontextmanager
     async def _lifespan(self, app: FastAPI) -> AsyncIterator[None]:
         start_logging()
+        issuers()  # a wrong file ends the process here, not a request later
         telemetry.start(self.name, self.settings.otlp_endpoint)
         await _repeat_while_away(self.database.open)
         await _repeat_while_away(partial(keep_mode, self.database, demo=self.settings.demo))

@@ -14,7 +14,7 @@ from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 PREFIX: Final = "SHOUWANG_"
-_PATH_VARIABLES: Final = ("SHOUWANG_ROOT", "SHOUWANG_HOME", "SHOUWANG_KEYS", "SHOUWANG_JWKS", "SHOUWANG_ACCESS")
+_PATH_VARIABLES: Final = ("SHOUWANG_ROOT", "SHOUWANG_HOME", "SHOUWANG_KEYS", "SHOUWANG_ISSUERS", "SHOUWANG_ACCESS")
 
 
 class PathSettings(BaseSettings):
@@ -32,9 +32,9 @@ class PathSettings(BaseSettings):
     keys: Path | None = Field(
         default=None, description="file of the vault's keys; if empty, `keys/vault.json` in the home"
     )
-    jwks: Path | None = Field(
+    issuers: Path | None = Field(
         default=None,
-        description="key set (JWKS) of the issuer of tokens; if empty, the key in the home signs and verifies",
+        description="file of the accepted issuers of tokens (docs/access.md); if empty, the local issuer in the home",
     )
     access: Path | None = Field(
         default=None, description="file of the read budgets per role; if empty, `contracts/access.yaml`"
@@ -114,6 +114,7 @@ class HttpSettings(BaseSettings):
     connections_max: int = Field(default=500, description="open connections")
     header_bytes_max: int = Field(default=65_536, description="largest head of a request")
     header_seconds_max: float = Field(default=10, description="longest time to receive the head of a request")
+    sign_in_seconds_max: float = Field(default=900, description="age of a sign-in up to which it can approve or reveal")
     write_seconds_max: float = Field(default=30, description="longest time for which a client may not read its answer")
 
 
@@ -154,6 +155,10 @@ class Paths(PathSettings):
     @property
     def token_key(self) -> Path:
         return self.home_folder / "keys" / "token.json"
+
+    @property
+    def token_jwks(self) -> Path:
+        return self.home_folder / "keys" / "token.jwks.json"
 
     @property
     def clock(self) -> Path:

@@ -82,10 +82,12 @@ class Caller:
     """The user or program that makes a request.
 
     `subject`: the account; `<issuer>|<sub>`, or the sub alone for the local issuer. `user`: the human behind the
-    account, the same for all accounts of one human; the subject if the token names none. Columns that state who did
-    something store `user`, and four-eyes checks compare it. `issuer`: None for a signed request. `authenticated_at`:
-    when the user signed in; `expires_at`: when the token ends. Both in seconds since 1970 (real time); None for a
-    signed request.
+    account, the same for all accounts of one human; the subject if the issuer names no humans. Columns that state who
+    did something store `user`, and four-eyes checks compare it. `issuer`: None for a signed request. `person`: the
+    person id of a resident.
+
+    `authenticated_at`: when the user signed in, None if the token does not state it. `expires_at`: when the token ends,
+    None for a signed request. Both in seconds since 1970, real time.
     """
 
     subject: str
@@ -97,6 +99,7 @@ class Caller:
     user: str = ""
     issuer: str | None = None
     authenticated_at: float | None = None
+    person: str | None = None
 
     def __post_init__(self) -> None:
         if not self.user:
@@ -114,7 +117,7 @@ class Caller:
 
 def scope_of(caller: Caller) -> Scope:
     """The data that a caller may see. Raises NotAllowed (403) if the token lacks a claim: `area_required`,
-    `provider_required` or `source_required`."""
+    `provider_required`, `source_required` or `person_required`."""
     match caller.role:
         case "source":
             return OwnSource(_named(caller.source, "source"))
@@ -123,7 +126,7 @@ def scope_of(caller: Caller) -> Scope:
         case "visitor":
             return OwnProvider(_named(caller.provider, "provider"), _named(caller.division, "area"))
         case "resident":
-            return OwnPerson(caller.subject)
+            return OwnPerson(_named(caller.person, "person"))
         case "admin" | "service":
             return Everything() if caller.division is None else _areas(caller.division)
         case "officer" | "approver" | "assessor" | "auditor":

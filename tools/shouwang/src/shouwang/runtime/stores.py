@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import asyncpg
+from shell.access.local_issuer import create_keys
 from shell.settings import settings
 
 from shouwang.runtime import broker, processes
@@ -229,8 +230,9 @@ class Stores:
 
     def start_stores(self, *, with_tables: bool = False) -> None:
         """Start PostgreSQL with its databases (and tables) and Kafka at the same time, without topics. Before
-        that, it removes the permissions of other users for the home."""
+        that, it removes the permissions of other users for the home, and creates the keys of the local issuer."""
         close_to_others(self.home)
+        create_keys(self.home / "keys" / "token.json", self.home / "keys" / "token.jwks.json")
         with ThreadPoolExecutor(1) as pool:
             kafka = pool.submit(self.start_kafka)
             self.start_postgres()

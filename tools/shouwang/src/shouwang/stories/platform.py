@@ -16,7 +16,7 @@ import httpx
 from aiokafka import AIOKafkaProducer
 from common import calendar
 from common.codes import divisions
-from shell.access import auth, token_keys
+from shell.access import auth, local_issuer
 from shell.kafka.topics import inbound_topic, is_inbound, load_topics
 from shell.settings import settings
 
@@ -59,7 +59,7 @@ class Platform:
 
     async def __aenter__(self) -> Platform:
         settings.cache_clear()  # SHOUWANG_HOME may have changed: the keys of this home sign the tokens
-        token_keys.forget()
+        local_issuer.forget()
         await self.watch.start()
         return self
 

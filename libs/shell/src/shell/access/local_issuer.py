@@ -1,0 +1,107 @@
+"""The local issuer: short-lived tokens for one machine, signed by a key in the home.
+
+Only the command line, tests and demonstrations use this module; a service verifies tokens by the public keys
+(`keys/token.jwks.json`) and never reads the private one. `tests/test_tidy.py` enforces it.
+"""
+
+import json
+import os
+from functools import cache
+from pathlib import Path
+from typing import Final
+
+from joserfc import jwt
+from joserfc.jwk import ECKey
+
+from shell import clock
+from shell.access import token_keys
+from shell.access.issuers import AUDIENCE, LOCAL_URL
+from shell.access.scopes import ROLES, Role
+from shell.settings import paths
+
+ALGORITHM: Final = "ES256"
+HOURS_MAX: Final = 24
+
+
+def issue_token(
+    role: Role,
+    *,
+    subject: str | None = None,
+    user: str | None = None,
+    division: str | None = None,
+    source: str | None = None,
+    provider: str | None = None,
+    hours: float = 8,
+) -> str:
+    """Return a token signed by the local key, valid for `hours` (at most 24, real time).
+
+    `subject`: the account (default `local-<role>`). `user`: the human behind it (default: the account). `division`,
+    `source`, `provider`: the claims that limit the scope. No command gives the role `service`; only a program with the
+    local key gets it here. Raises ValueError for an unknown role.
+    """
+    if role not in ROLES:
+        raise ValueError(f"unknown role {role}; one of {', '.join(ROLES)}")
+    now = int(clock.real_now().timestamp())
+    claims = {
+        "iss": LOCAL_URL,
+        "aud": AUDIENCE,
+        "sub": subject or f"local-{role}",
+        "user": user,
+        "iat": now,
+        "exp": now + int(min(hours, HOURS_MAX) * 3600),
+        "role": role,
+        "division": division,
+        "source": source,
+        "provider": provider,
+    }
+    key = signing_key()
+    header = {"alg": ALGORITHM, "kid": key.thumbprint()}
+    return jwt.encode(header, {k: v for k, v in claims.items() if v is not None}, key)
+
+
+@cache
+def signing_key() -> ECKey:
+    """Return the private key. The first use creates its file, which only the file's owner can read, and the file of the
+    public keys beside it."""
+    return create_keys(paths().token_key, paths().token_jwks)
+
+
+def create_keys(private: Path, public: Path) -> ECKey:
+    """Create the private key and the set of public keys if they are missing; returns the private key."""
+    if not private.exists():
+        _create(private)
+    key = ECKey.import_key(json.loads(private.read_text()))
+    named = {**key.as_dict(private=False), "kid": key.thumbprint(), "alg": ALGORITHM, "use": "sig"}
+    text = json.dumps({"keys": [named]})
+    if not public.exists() or public.read_text() != text:
+        _replace(public, text, 0o644)
+    return key
+
+
+def _create(private: Path) -> None:
+    private.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    fresh = private.with_name(f".{private.name}.{os.getpid()}")
+    _write(fresh, json.dumps(ECKey.generate_key("P-256", private=True).as_dict(private=True)), 0o600)
+    try:
+        os.link(fresh, private)
+    except FileExistsError:
+        pass  # another process was first; its key counts
+    finally:
+        fresh.unlink(missing_ok=True)
+
+
+def _replace(path: Path, text: str, mode: int) -> None:
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    _write(draft, text, mode)
+    draft.replace(path)
+
+
+def _write(path: Path, text: str, mode: int) -> None:
+    with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode), "w") as file:
+        file.write(text)
+
+
+def forget() -> None:
+    """Read all keys anew at the next use, since SHOUWANG_HOME has changed. For tests and tools."""
+    signing_key.cache_clear()
+    token_keys.forget()
