@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from shouwang.runtime.kafka_acls import OPERATOR
 from shouwang.runtime.machine import Runtime
 
 from benchmarks import home, profiling, recorded_burst
@@ -59,7 +60,7 @@ async def _run(runtime: Runtime, changes: Events) -> Figures:
     cancellations = Cancellations()
     async with watching(runtime) as watcher:
         starts = await _topic_ends(runtime, watcher)
-        async with TopicReader(runtime.kafka_address, ["dispatch.visit"], cancellations.on_visit):
+        async with TopicReader(runtime.kafka_settings(OPERATOR), ["dispatch.visit"], cancellations.on_visit):
             meter = Meter({**runtime.running(), "driver": os.getpid()})
             push = push_batches(runtime.service_url("ingestion"), changes, home.tokens(changes))
             timed = await time_until_quiet(watcher, push, QUIET_SECONDS_MAX)
@@ -67,7 +68,7 @@ async def _run(runtime: Runtime, changes: Events) -> Figures:
             usage = meter.stop()
         spans = recorded_burst.Spans(starts, await _topic_ends(runtime, watcher))
         readers = {service: await _topics_read_by(runtime, service) for service in watcher.services}
-    messages = await recorded_burst.record_burst(changes, runtime.kafka_address, spans, readers)
+    messages = await recorded_burst.record_burst(changes, runtime.kafka_settings(OPERATOR), spans, readers)
     chain = _chain_figures(len(changes), timed)
     chain |= {"reasons_owed": owed, "reasons_seconds": round(explaining, 1), "messages": messages}
     sent = await _deaths_by_person(runtime, timed.result.batches)
@@ -76,7 +77,7 @@ async def _run(runtime: Runtime, changes: Events) -> Figures:
 
 
 async def _topic_ends(runtime: Runtime, watcher: Watcher) -> dict[Partition, int]:
-    return await watcher.ends(await list_partitions(runtime.kafka_address))
+    return await watcher.ends(await list_partitions(runtime.kafka_settings(OPERATOR)))
 
 
 def _chain_figures(changes: int, timed: Timed[BatchPushes]) -> Figures:

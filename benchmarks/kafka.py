@@ -6,6 +6,8 @@ from typing import TypeVar
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
+from shell.kafka.client import connection
+from shell.settings import Settings
 
 Partition = tuple[str, int]  # topic and number
 Client = TypeVar("Client", AIOKafkaConsumer, AIOKafkaProducer)
@@ -26,9 +28,9 @@ def topic_partitions(partitions: Iterable[Partition]) -> list[TopicPartition]:
     return [TopicPartition(*partition) for partition in partitions]
 
 
-async def list_partitions(kafka: str, topics: list[str] | None = None) -> list[Partition]:
+async def list_partitions(kafka: Settings, topics: list[str] | None = None) -> list[Partition]:
     """All partitions of `topics`, or of every topic except Kafka's internal ones. Unknown topics are left out."""
-    admin = AIOKafkaAdminClient(bootstrap_servers=kafka)
+    admin = AIOKafkaAdminClient(**connection(kafka))
     await admin.start()
     try:
         described = await admin.describe_topics(topics)

@@ -4,6 +4,8 @@ import asyncio
 from collections.abc import Sequence
 from typing import Any
 
+from shell.settings import Settings
+from shouwang.runtime.kafka_acls import OPERATOR
 from shouwang.runtime.machine import Runtime
 
 from benchmarks import home
@@ -37,13 +39,13 @@ class Effects:
         if event_class(record.headers) == "DuesDetermined":
             self.dues.note(causes_of(record.headers, None), at)
 
-    def entitlement_reader(self, kafka: str) -> TopicReader:
+    def entitlement_reader(self, kafka: Settings) -> TopicReader:
         return TopicReader(kafka, ["identification.entitlement"], self.on_entitlement)
 
-    def offer_reader(self, kafka: str, providers: Sequence[str]) -> TopicReader:
+    def offer_reader(self, kafka: Settings, providers: Sequence[str]) -> TopicReader:
         return TopicReader(kafka, [f"dispatch.provider.{code}" for code in providers], self.on_offer)
 
-    def due_reader(self, kafka: str) -> TopicReader:
+    def due_reader(self, kafka: Settings) -> TopicReader:
         return TopicReader(kafka, ["subsidy.payment"], self.on_payment)
 
 
@@ -59,7 +61,7 @@ def measure(people: int, rate: int, seconds: int) -> Figures:
 
 async def _run(runtime: Runtime, population: Population, rate: int, providers: Sequence[str]) -> Figures:
     await load(runtime, population.load, home.tokens(population.load))
-    changes, effects, kafka = population.changes, Effects(), runtime.kafka_address
+    changes, effects, kafka = population.changes, Effects(), runtime.kafka_settings(OPERATOR)
     async with (
         effects.entitlement_reader(kafka),
         effects.offer_reader(kafka, providers),

@@ -9,6 +9,8 @@ from typing import Any, Generic, NamedTuple, TypeVar
 
 import asyncpg
 from aiokafka import AIOKafkaConsumer
+from shell.kafka.client import connection
+from shouwang.runtime.kafka_acls import OPERATOR
 from shouwang.runtime.machine import Runtime
 
 from benchmarks.home import Report, connect, progress, stateful
@@ -100,14 +102,14 @@ class Watcher:
         self._kafka: AIOKafkaConsumer | None = None
 
     async def open(self) -> None:
-        self._kafka = AIOKafkaConsumer(bootstrap_servers=self.runtime.kafka_address)
+        self._kafka = AIOKafkaConsumer(**connection(self.runtime.kafka_settings(OPERATOR)))
         await self._kafka.start()
         for service in self.services:
             self._databases[service] = await connect(self.runtime, service)
 
     async def close(self) -> None:
-        for connection in self._databases.values():
-            await connection.close()
+        for database in self._databases.values():
+            await database.close()
         if self._kafka is not None:
             await self._kafka.stop()
 

@@ -11,7 +11,9 @@ from typing import Any, NamedTuple
 
 import msgspec
 from aiokafka import AIOKafkaConsumer, TopicPartition
+from shell.kafka.client import connection
 from shell.kafka.topics import inbound_topic
+from shell.settings import Settings
 
 from benchmarks.home import HOMES
 from benchmarks.kafka import Partition, started, topic_partitions
@@ -84,7 +86,7 @@ def inbound_records(changes: Events) -> dict[str, list[RecordedRecord]]:
 
 
 async def record_burst(
-    changes: Events, kafka: str, spans: Spans, readers: Mapping[str, Sequence[str]]
+    changes: Events, kafka: Settings, spans: Spans, readers: Mapping[str, Sequence[str]]
 ) -> dict[str, int]:
     """Write the changes and all records of `spans`. Returns the number of records per topic.
 
@@ -107,8 +109,8 @@ def load_index() -> dict[str, Any]:
     return found
 
 
-async def _read_spans(kafka: str, spans: Mapping[Partition, tuple[int, int]]) -> list[RecordedRecord]:
-    client = AIOKafkaConsumer(bootstrap_servers=kafka, enable_auto_commit=False, auto_offset_reset="earliest")
+async def _read_spans(kafka: Settings, spans: Mapping[Partition, tuple[int, int]]) -> list[RecordedRecord]:
+    client = AIOKafkaConsumer(**connection(kafka), enable_auto_commit=False, auto_offset_reset="earliest")
     async with started(client) as consumer:
         consumer.assign(topic_partitions(spans))
         for partition, (start, _) in spans.items():

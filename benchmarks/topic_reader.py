@@ -7,6 +7,8 @@ from types import TracebackType
 from typing import Any, Self
 
 from aiokafka import AIOKafkaConsumer
+from shell.kafka.client import connection
+from shell.settings import Settings
 
 from benchmarks.kafka import list_partitions, topic_partitions
 
@@ -19,7 +21,7 @@ PARTITION_FETCH_BYTES_MAX = 4 * 1024 * 1024
 class TopicReader:
     """Calls `on_record(record, monotonic seconds)` for every new record of `topics` while it is entered."""
 
-    def __init__(self, kafka: str, topics: Sequence[str], on_record: OnRecord) -> None:
+    def __init__(self, kafka: Settings, topics: Sequence[str], on_record: OnRecord) -> None:
         self._kafka = kafka
         self._topics = tuple(topics)
         self._on_record = on_record
@@ -28,7 +30,7 @@ class TopicReader:
 
     async def __aenter__(self) -> Self:
         consumer = self._consumer = AIOKafkaConsumer(
-            bootstrap_servers=self._kafka,
+            **connection(self._kafka),
             enable_auto_commit=False,
             auto_offset_reset="latest",
             fetch_max_wait_ms=FETCH_WAIT_MAX_MS,

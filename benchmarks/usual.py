@@ -10,7 +10,9 @@ whose relay waits some milliseconds for more rows. The ratio refers to this refe
 import asyncio
 
 from aiokafka import AIOKafkaProducer
+from shell.kafka.client import connection
 from shell.kafka.topics import inbound_topic
+from shouwang.runtime.kafka_acls import PROVISION
 from shouwang.runtime.machine import Runtime
 
 from benchmarks import home
@@ -52,7 +54,7 @@ def _restart_one_at_a_time(runtime: Runtime) -> None:
 
 async def _run(runtime: Runtime, changes: Events) -> float:
     """Seconds from the first record on an inbound topic until the last service is quiet."""
-    client = AIOKafkaProducer(bootstrap_servers=runtime.kafka_address, linger_ms=5)
+    client = AIOKafkaProducer(**connection(runtime.kafka_settings(PROVISION)), linger_ms=5)
     async with started(client) as producer, watching(runtime) as watcher:
         timed = await time_until_quiet(watcher, _send(producer, changes), QUIET_SECONDS_MAX)
     return timed.quiet_seconds

@@ -211,13 +211,23 @@ def test_only_settings_modules_read_the_environment() -> None:
     assert not [line for line in found if "/settings.py:" not in line and not line.startswith(READS_ENVIRONMENT_BELOW)]
 
 
-# The local runtime, journeys and trials use the Kafka of this machine, which has no users.
-USES_LOCAL_KAFKA = ("tools/shouwang/src/shouwang/stories/", "tools/shouwang/src/shouwang/trials/")
+# Journeys and trials make clients with other options than services.
+MAKES_CLIENTS = ("tools/shouwang/src/shouwang/stories/", "tools/shouwang/src/shouwang/trials/")
 
 
 def test_every_client_of_kafka_gives_user_and_password() -> None:
-    found = grep(r"\bAIOKafka(AdminClient|Consumer|Producer)\(", but=("libs/shell/src/shell/kafka/client.py",))
-    assert not [line for line in found if not line.startswith(USES_LOCAL_KAFKA)]
+    found = grep(r"\bAIOKafka(AdminClient|Consumer|Producer|Client)\(", but=("libs/shell/src/shell/kafka/client.py",))
+    assert not [line for line in found if not line.startswith(MAKES_CLIENTS)]
+    assert not grep(r"bootstrap_servers\s*=")
+
+
+def test_one_module_uses_the_admin_client_of_confluent_kafka() -> None:
+    """It creates users and grants, with the password of Kafka's super user."""
+    assert not grep(r"\bconfluent_kafka\b", but=("tools/shouwang/src/shouwang/runtime/kafka_grants.py",))
+
+
+def test_no_code_guesses_whether_kafka_is_a_cluster() -> None:
+    assert not grep(r"""["'],["'] in .*kafka|describe_cluster""")
 
 
 def test_a_human_with_two_accounts_acts_once() -> None:

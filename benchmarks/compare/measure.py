@@ -5,6 +5,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from shouwang.runtime.kafka_acls import OPERATOR
+
 from benchmarks.compare.platform import Cost, Platform
 from benchmarks.compare.work import Work
 from benchmarks.figures import percentile
@@ -83,7 +85,7 @@ async def _load(platform: Platform, work: Work) -> _Loaded:
 
 
 async def _measure_singles(platform: Platform, work: Work, rate: int, loaded: _Loaded) -> _Part:
-    effects, kafka = Effects(), platform.runtime.kafka_address
+    effects, kafka = Effects(), platform.runtime.kafka_settings(OPERATOR)
     async with (
         watching(platform.runtime) as watcher,
         effects.entitlement_reader(kafka),

@@ -16,6 +16,8 @@ from typing import Any
 import asyncpg
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.structs import ConsumerRecord
+from shell.kafka.client import connection
+from shell.settings import Settings
 
 from benchmarks.effects import Headers
 from benchmarks.kafka import list_partitions, started, topic_partitions
@@ -70,15 +72,19 @@ def _batches(producer: AIOKafkaProducer, records: list[RecordedRecord]) -> list[
     return batches
 
 
-def _producer(kafka: str) -> AIOKafkaProducer:
+def _producer(kafka: Settings) -> AIOKafkaProducer:
     return AIOKafkaProducer(
-        bootstrap_servers=kafka, acks="all", linger_ms=0, max_batch_size=BATCH_BYTES, max_request_size=8 * 2**20
+        **connection(kafka),
+        acks="all",
+        linger_ms=0,
+        max_batch_size=BATCH_BYTES,
+        max_request_size=8 * 2**20,
     )
 
 
-def _consumer(kafka: str) -> AIOKafkaConsumer:
+def _consumer(kafka: Settings) -> AIOKafkaConsumer:
     return AIOKafkaConsumer(
-        bootstrap_servers=kafka,
+        **connection(kafka),
         enable_auto_commit=False,
         auto_offset_reset="earliest",
         fetch_max_wait_ms=20,
@@ -92,8 +98,9 @@ def _find_hop(service: str) -> Hop:
     return next(hop for hop in hops(index["counts"], index["readers"]) if hop.service == service)
 
 
-async def run(service: str, kafka: str, database_url: str) -> None:
+async def run(service: str, address: str, database_url: str) -> None:
     """Store all input records of one service and send its output records."""
+    kafka = Settings(kafka=address)
     hop = _find_hop(service)
     database = await asyncpg.connect(database_url)
     await database.execute(TABLE)

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import logging
+import os
 import sys
 import time
 from collections.abc import Iterator, Mapping
@@ -11,9 +12,10 @@ from subprocess import PIPE, Popen
 from typing import Any
 
 from aiokafka import AIOKafkaProducer
+from shell.kafka.client import connection
 from shell.kafka.create_topics import ensure_topics
 from shell.kafka.topics import Topic, is_inbound, load_source_topic, source_of_topic
-from shell.settings import Settings
+from shouwang.runtime.kafka_acls import PROVISION
 from shouwang.runtime.machine import Runtime
 from shouwang.runtime.problems import LocalProblem
 
@@ -50,9 +52,9 @@ async def _prepare(runtime: Runtime, counts: Mapping[str, int]) -> None:
     sources = {topic: urn for topic in counts if (urn := source_of_topic(topic)) is not None}
     topics = [_provider_topic(name) for name in counts if name.startswith(PROVIDERS)]
     topics += [load_source_topic(urn) for urn in sources.values()]
-    await ensure_topics(topics, Settings(kafka=runtime.kafka_address))
+    await ensure_topics(topics, runtime.kafka_settings(PROVISION))
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # it logs retries while a new topic has no leader yet
-    client = AIOKafkaProducer(bootstrap_servers=runtime.kafka_address, max_batch_size=BATCH_BYTES)
+    client = AIOKafkaProducer(**connection(runtime.kafka_settings(PROVISION)), max_batch_size=BATCH_BYTES)
     async with started(client) as producer:
         for topic in sources:
             await send_records(producer, topic, list(read_topic(topic)))
@@ -81,7 +83,9 @@ def _processes(runtime: Runtime, index: Mapping[str, Any]) -> Iterator[Processes
 
 def _spawn(runtime: Runtime, service: str) -> Popen[str]:
     arguments = (service, runtime.kafka_address, runtime.database_url(service))
-    return Popen([sys.executable, "-m", "benchmarks.limit.hop", *arguments], stdin=PIPE, stdout=PIPE, text=True)
+    command = [sys.executable, "-m", "benchmarks.limit.hop", *arguments]
+    env = os.environ | runtime.kafka_users.environment(PROVISION)
+    return Popen(command, stdin=PIPE, stdout=PIPE, text=True, env=env)
 
 
 def _time(runtime: Runtime, processes: Processes) -> tuple[float, Figures]:

@@ -32,7 +32,7 @@ from playwright.async_api import Browser, Page, async_playwright
 from shell import clock
 from shell.access.auth import issue_token
 from shell.kafka import client
-from shell.settings import Settings
+from shouwang.runtime.kafka_acls import PROVISION
 from shouwang.runtime.machine import Runtime
 
 PROVIDER = "52530302MJ00000017"
@@ -225,7 +225,7 @@ def runtime() -> Iterator[Runtime]:
 
 @pytest.fixture(scope="session")
 async def town(runtime: Runtime) -> AsyncIterator[Town]:
-    producer = client.producer(Settings(kafka=runtime.kafka_address))
+    producer = client.producer(runtime.kafka_settings(PROVISION))
     await producer.start()
     yield Town(runtime, producer)
     await producer.stop()

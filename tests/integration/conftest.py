@@ -16,6 +16,7 @@ from shell.settings import Settings
 from shell.store.database import Database
 from shell.store.platform_tables import PLATFORM_TABLES
 from shouwang.runtime import clock
+from shouwang.runtime.kafka_acls import PROVISION
 from shouwang.runtime.machine import Runtime
 from shouwang.stories.people import QILIN, XUANWEI
 from shouwang.stories.platform import Platform
@@ -61,8 +62,8 @@ def stores(home: Path) -> Iterator[Runtime]:
 
 @pytest.fixture
 def settings(stores: Runtime) -> Settings:
-    """The settings of a process that uses the stores of this session."""
-    return Settings(kafka=stores.kafka_address)
+    """The settings of a process that uses the stores of this session, with the super user of Kafka."""
+    return stores.kafka_settings(PROVISION)
 
 
 @pytest.fixture
@@ -102,7 +103,7 @@ def running() -> Iterator[Runtime]:
 async def platform(running: Runtime) -> AsyncIterator[Platform]:
     """The platform through its public interfaces, with a visiting provider in two counties."""
     urls = {process.name: running.service_url(process.name) for process in running.processes}
-    async with Platform(running.home, running.kafka_address, urls) as platform:
+    async with Platform(running, urls) as platform:
         for county in (QILIN, XUANWEI):
             await register_provider(platform, county)
         yield platform

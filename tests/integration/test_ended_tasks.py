@@ -13,6 +13,7 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from common.message import Record
 from shell.kafka import client as kafka
+from shell.kafka.client import connection
 from shell.kafka.consumer import Consumer
 from shell.kafka.dispatch import Handlers
 from shell.kafka.liveness import Client, ClientEnded, ended_tasks, library_tasks, require_running
@@ -41,7 +42,7 @@ class Inbox:
         self.values += [(r.value or b"").decode() for r in records]
 
     async def create(self, topic: str) -> None:
-        admin = AIOKafkaAdminClient(bootstrap_servers=self.settings.kafka)
+        admin = AIOKafkaAdminClient(**connection(self.settings))
         await admin.start()
         try:
             await admin.create_topics([NewTopic(f"{self.group}-{topic}", 1, 1)])
@@ -49,7 +50,7 @@ class Inbox:
             await admin.close()
 
     async def send(self, topic: str, value: str) -> None:
-        producer = AIOKafkaProducer(bootstrap_servers=self.settings.kafka)
+        producer = AIOKafkaProducer(**connection(self.settings))
         await producer.start()
         try:
             await producer.send_and_wait(f"{self.group}-{topic}", value.encode())

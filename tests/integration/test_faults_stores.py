@@ -15,8 +15,10 @@ import pytest
 import synth
 from aiokafka import AIOKafkaProducer
 from common.events import PersonFactsRecorded
+from shell.kafka.client import connection
 from shell.settings import settings
 from shouwang.commands.verify import check_all
+from shouwang.runtime.kafka_acls import PROVISION
 from shouwang.runtime.machine import Runtime
 from shouwang.runtime.services import STORED
 from shouwang.trials.observer import Observer
@@ -182,7 +184,7 @@ async def test_an_unreadable_record_is_parked_and_the_records_around_it_pass(pla
 
 
 async def _produce(platform: Platform, topic: str, records: Sequence[tuple[bytes | None, Headers]]) -> None:
-    producer = AIOKafkaProducer(bootstrap_servers=platform.runtime.kafka_address)
+    producer = AIOKafkaProducer(**connection(platform.runtime.kafka_settings(PROVISION)))
     await producer.start()
     try:
         for value, headers in records:

@@ -9,10 +9,12 @@ from aiokafka.client import AIOKafkaClient
 from aiokafka.errors import MessageSizeTooLargeError
 from aiokafka.protocol.produce import ProduceRequest
 from aiokafka.record.default_records import _DefaultRecordBatchBuilderPy
+from shell.kafka.client import connection
 from shell.kafka.create_topics import ensure_topics
 from shell.kafka.topics import Topic
 from shell.settings import Settings
 from shell.store.database import Database
+from shouwang.runtime.kafka_acls import PROVISION
 from shouwang.runtime.machine import Runtime
 from shouwang.trials.probe import Probe, delete_topic, numbered, probe_database
 
@@ -29,7 +31,7 @@ class NotUtf8(str):
 
 @pytest.fixture
 def settings(stores: Runtime) -> Settings:
-    return Settings(kafka=stores.kafka_address, poll_ms=100)
+    return stores.kafka_settings(PROVISION).model_copy(update={"poll_ms": 100})
 
 
 @pytest.fixture
@@ -68,7 +70,7 @@ async def send_batch(settings: Settings, topic: str, values: Sequence[str], odd:
     for position, value in enumerate(values):
         headers = [(NotUtf8("name"), b"value")] if position in odd else []
         assert builder.append(position, 0, None, value.encode(), headers) is not None
-    client = AIOKafkaClient(bootstrap_servers=settings.kafka)
+    client = AIOKafkaClient(**connection(settings))
     await client.bootstrap()
     await client.force_metadata_update()
     request = ProduceRequest(None, -1, SENT_SECONDS_MAX * 1000, [(topic, [(0, bytes(builder.build()))])])
@@ -114,9 +116,7 @@ async def test_a_record_may_not_unpack_to_more_than_the_largest_record(probe: Pr
 
 
 async def send_compressed(settings: Settings, topic: str, codec: str, values: Sequence[str]) -> None:
-    producer = AIOKafkaProducer(
-        bootstrap_servers=settings.kafka, compression_type=codec, max_request_size=2**25, linger_ms=50
-    )
+    producer = AIOKafkaProducer(**connection(settings), compression_type=codec, max_request_size=2**25, linger_ms=50)
     await producer.start()
     try:
         for sent in [await producer.send(topic, value.encode(), partition=0) for value in values]:

@@ -16,11 +16,13 @@ from ingestion.register.seed import seed
 from ingestion.register.seed_register import seed_register
 from ingestion.register.store import registry
 from shell import clock
+from shell.kafka.client import connection
 from shell.kafka.create_topics import ensure_configs, ensure_topics
 from shell.kafka.topics import Topic, inbound_topic, load_source_topic, load_topics
 from shell.settings import Settings
 from shell.store.database import Database
 from shell.testing import migrated_database
+from shouwang.runtime.kafka_acls import PROVISION
 from shouwang.runtime.machine import Runtime
 
 CREATED_LONG_AGO_MS = 1_000_000_000_000
@@ -29,11 +31,11 @@ DEADLINE_SECONDS = 30
 
 @pytest.fixture
 def settings(stores: Runtime) -> Settings:
-    return Settings(kafka=stores.kafka_address)
+    return stores.kafka_settings(PROVISION)
 
 
 async def configs(settings: Settings, topic: str) -> dict[str, str]:
-    admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka)
+    admin = AIOKafkaAdminClient(**connection(settings))
     await admin.start()
     try:
         (answer,) = await admin.describe_configs([ConfigResource(ConfigResourceType.TOPIC, topic)])
@@ -43,7 +45,7 @@ async def configs(settings: Settings, topic: str) -> dict[str, str]:
 
 
 async def create(settings: Settings, name: str, **given: str) -> None:
-    admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka)
+    admin = AIOKafkaAdminClient(**connection(settings))
     await admin.start()
     try:
         named = {key.replace("_", "."): value for key, value in given.items()}
@@ -60,11 +62,11 @@ def inbound(name: str) -> Topic:
 async def test_no_sender_can_choose_the_time_of_a_record(settings: Settings, name: str) -> None:
     topics = [*load_topics(), load_source_topic("urn:cn:exchange:530300:psb")]
     await ensure_topics([topic for topic in topics if topic.name == name], settings)
-    producer = AIOKafkaProducer(bootstrap_servers=settings.kafka)
+    producer = AIOKafkaProducer(**connection(settings))
     await producer.start()
     sent = await producer.send_and_wait(name, b"{}", timestamp_ms=CREATED_LONG_AGO_MS, partition=0)
     await producer.stop()
-    reader = AIOKafkaConsumer(name, bootstrap_servers=settings.kafka, auto_offset_reset="earliest")
+    reader = AIOKafkaConsumer(name, **connection(settings), auto_offset_reset="earliest")
     await reader.start()
     try:
         async with asyncio.timeout(DEADLINE_SECONDS):
@@ -89,16 +91,17 @@ async def test_an_existing_topic_is_corrected_and_keeps_its_other_settings(setti
     assert found["segment.bytes"] == "12345678"
 
 
-async def test_one_broker_is_recognised_as_no_cluster(settings: Settings) -> None:
+async def test_a_topic_on_one_machine_has_one_replica(settings: Settings) -> None:
     """One broker cannot hold three replicas."""
     topic = inbound(f"population.inbound.530300.one_{uuid4().hex[:8]}")
-    assert await ensure_topics([topic], settings, cluster=None) == [topic.name]
+    assert await ensure_topics([topic], settings) == [topic.name]
 
 
 @pytest.fixture
-async def register(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Database]:
+async def register(stores: Runtime, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Database]:
     """The seeded register of sources in its own database, with settings for the broker."""
-    monkeypatch.setenv("SHOUWANG_KAFKA", settings.kafka)
+    for name, value in {"SHOUWANG_KAFKA": settings.kafka, **stores.kafka_users.environment("ingestion")}.items():
+        monkeypatch.setenv(name, value)
     shell.settings.settings.cache_clear()
     async with migrated_database("ingestion") as database:
         await seed_register(database)
@@ -112,7 +115,7 @@ async def test_every_source_of_the_seed_gets_its_topic_and_keeps_it(register: Da
     assert len(wanted) > 10
     while await open_topics(register):
         pass
-    admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka)
+    admin = AIOKafkaAdminClient(**connection(settings))
     await admin.start()
     try:
         assert wanted <= set(await admin.list_topics())

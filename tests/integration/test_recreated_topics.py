@@ -14,6 +14,7 @@ from common.events import VisitMissed
 from common.message import Message
 from prometheus_client import generate_latest
 from shell.kafka import topic_configs
+from shell.kafka.client import connection
 from shell.kafka.consumer import stands_behind
 from shell.kafka.positions import logs_of
 from shell.kafka.resumption import Place, decide_resume, load_stored, save_resume
@@ -21,6 +22,7 @@ from shell.settings import Settings
 from shell.store.database import Database
 from shell.store.transaction import Tx
 from shell.testing import event_record
+from shouwang.runtime.kafka_acls import PROVISION
 from shouwang.runtime.machine import Runtime
 from shouwang.trials.probe import (
     OnTopic,
@@ -49,7 +51,7 @@ async def on_missed(messages: Sequence[Message[VisitMissed]], tx: Tx) -> None:
 
 @pytest.fixture
 def settings(stores: Runtime) -> Settings:
-    return Settings(kafka=stores.kafka_address, poll_ms=100)
+    return stores.kafka_settings(PROVISION).model_copy(update={"poll_ms": 100})
 
 
 @pytest.fixture
@@ -75,7 +77,7 @@ async def probe(settings: Settings, database: Database) -> AsyncIterator[Probe]:
 async def resume(probe: Probe, to: Literal["beginning", "end"] | int) -> list[str]:
     """The effect of `shouwang offsets resume`. Returns the sentences that it prints first."""
     place = Place(probe.consumer.name, probe.topic, 0)
-    client = AIOKafkaConsumer(bootstrap_servers=probe.settings.kafka)
+    client = AIOKafkaConsumer(**connection(probe.settings))
     await client.start()
     log = (await logs_of(client, [probe.place]))[probe.place]
     await client.stop()
@@ -275,7 +277,7 @@ async def test_a_reader_at_half_of_the_retention_raises_an_alarm(probe: Probe) -
 
 async def test_records_fetched_before_the_client_was_moved_back_are_not_used(probe: Probe) -> None:
     await probe.send(*numbered("value", 5))
-    client = AIOKafkaConsumer(bootstrap_servers=probe.settings.kafka)
+    client = AIOKafkaConsumer(**connection(probe.settings))
     await client.start()
     try:
         client.assign([probe.place])

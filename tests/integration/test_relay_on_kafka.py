@@ -9,6 +9,7 @@ from uuid import uuid4
 from aiokafka import AIOKafkaConsumer
 from common.events import AbilitiesDetermined, VisitMissed
 from common.message import Message
+from shell.kafka.client import connection
 from shell.kafka.consumer import Consumer
 from shell.kafka.dispatch import Handlers
 from shell.kafka.pace import Pace
@@ -36,7 +37,7 @@ class Reader:
     """A reader of all new records of a topic, without a group."""
 
     def __init__(self, settings: Settings, topic: str) -> None:
-        self._client = AIOKafkaConsumer(topic, bootstrap_servers=settings.kafka, auto_offset_reset="latest")
+        self._client = AIOKafkaConsumer(topic, **connection(settings), auto_offset_reset="latest")
         self.keys: list[str] = []
         self.values: list[bytes] = []
 

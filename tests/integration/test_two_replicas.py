@@ -54,6 +54,9 @@ class Pods:
             "PYTHONPATH": os.pathsep.join([str(folder), *filter(None, [os.environ.get("PYTHONPATH")])]),
             "SHOUWANG_HOME": str(paths().home_folder),
             "SHOUWANG_KAFKA": settings.kafka,
+            "SHOUWANG_KAFKA_USERNAME": settings.kafka_username or "",
+            "SHOUWANG_KAFKA_PASSWORD_FILE": str(settings.kafka_password_file),
+            "SHOUWANG_KAFKA_TLS": "0",
             "SHOUWANG_DATABASE_URL_PROBE": database.url,
         }
 

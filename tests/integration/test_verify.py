@@ -8,7 +8,9 @@ import asyncpg
 import pytest
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from common.events import DuesDetermined, EntitlementsDecided
+from shell.kafka.client import connection
 from shouwang.commands.verify import check_all
+from shouwang.runtime.kafka_acls import PROVISION
 from shouwang.runtime.machine import Runtime
 from shouwang.stories import people
 from shouwang.stories.people import Elder
@@ -52,7 +54,7 @@ async def damaged(running: Runtime, service: str, table: str, person_id: str, ch
 @asynccontextmanager
 async def topic_with(running: Runtime, platform: Platform, *bodies: bytes) -> AsyncIterator[None]:
     """A provider's topic with forbidden content."""
-    admin = AIOKafkaAdminClient(bootstrap_servers=running.kafka_address)
+    admin = AIOKafkaAdminClient(**connection(running.kafka_settings(PROVISION)))
     await admin.start()
     await admin.create_topics([NewTopic(PROVIDER, 1, 1)])
     try:

@@ -9,6 +9,7 @@ import asyncpg
 import msgspec
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from common.events import CoverageDeclared
+from shell.kafka.client import connection
 from shell.kafka.topics import compacted_topics
 from shell.settings import Settings
 from shell.store.transaction import Tx
@@ -17,6 +18,7 @@ from shouwang.commands.verify import check_all
 from shouwang.invariants.source_rows import SOURCES
 from shouwang.runtime import positions
 from shouwang.runtime.databases import open_database
+from shouwang.runtime.kafka_acls import PROVISION
 from shouwang.runtime.machine import Runtime
 from shouwang.runtime.services import STORED
 from shouwang.stories.assessments import assessed
@@ -50,7 +52,7 @@ async def partitions(running: Runtime, where: str) -> dict[Partition, int]:
 
 async def readers_at_the_end(running: Runtime, settings: Settings) -> set[Partition]:
     """The partitions whose reader has read as many records as the topic has now."""
-    client = AIOKafkaConsumer(*SOURCES, bootstrap_servers=settings.kafka)
+    client = AIOKafkaConsumer(*SOURCES, **connection(settings))
     await client.start()
     try:
         ends = await client.end_offsets(client.assignment())
@@ -71,7 +73,7 @@ def test_every_compacted_topic_can_be_published_again() -> None:
 async def test_deleted_compacted_topics_are_published_again_and_verified(running: Runtime, platform: Platform) -> None:
     await assessed(platform, Transcript(), until_due=False)
     assert await wrong(running) == {}
-    settings = Settings(kafka=running.kafka_address)
+    settings = running.kafka_settings(PROVISION)
     for topic in sorted(SOURCES):
         await delete_topic(settings, topic)
     running.create_topics()

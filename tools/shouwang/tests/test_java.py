@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 from shouwang import cli
 from shouwang.runtime import java
-from shouwang.runtime.broker import IN_DOCKER
+from shouwang.runtime.broker import IN_DOCKER, DockerKafka
+from shouwang.runtime.kafka_acls import PROVISION
+from shouwang.runtime.kafka_users import BROKER, KafkaUsers
 from shouwang.runtime.machine import Runtime
 from shouwang.runtime.problems import LocalProblem
 from shouwang.runtime.supervise import is_missing
@@ -85,3 +87,23 @@ def test_a_kafka_in_docker_has_died_only_when_its_container_has(programs: Path, 
     for pid, died in ((4_194_303, False), (0, True)):  # Docker shows 0 for a container that has ended
         _put(programs, "docker", f"echo {pid}")
         assert is_missing(runtime, "kafka") == died
+
+
+def test_a_kafka_in_docker_has_users_whose_passwords_no_command_shows(tmp_path: Path) -> None:
+    users = KafkaUsers(tmp_path, "127.0.0.1:20001")
+    command = DockerKafka("kafka", 20001, tmp_path / "pid", users).run_command()
+    file = users.folder / "docker.env"
+    assert command[command.index("--env-file") + 1] == str(file)
+    assert "shouwang.users=1" in command
+    assert file.stat().st_mode & 0o777 == 0o600
+    assert "KAFKA_LISTENER_NAME_CLIENTS_SCRAM___SHA___512_SASL_JAAS_CONFIG=" in file.read_text()
+    for user in (BROKER, PROVISION):
+        assert users.password(user) in file.read_text()
+        assert users.password(user) not in " ".join(command)
+
+
+def test_a_container_whose_kafka_has_no_users_is_not_started(programs: Path, tmp_path: Path) -> None:
+    _put(programs, "docker", "exit 0")  # `inspect` finds the container, and it has no label
+    runtime = Runtime(tmp_path / "home")
+    with pytest.raises(LocalProblem, match="has a Kafka without users: remove it"):
+        runtime.start_kafka()

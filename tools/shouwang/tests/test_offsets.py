@@ -7,9 +7,11 @@ import asyncpg
 import pytest
 from aiokafka.admin import AIOKafkaAdminClient
 from shell.kafka import topic_configs
+from shell.kafka.client import connection
 from shell.kafka.topics import load_topics
 from shouwang import cli
 from shouwang.runtime import machine
+from shouwang.runtime.kafka_acls import PROVISION
 from shouwang.runtime.machine import Runtime
 
 HOUR_MS = 3_600_000
@@ -91,7 +93,7 @@ async def test_an_existing_topic_gets_the_retention_of_the_contract_and_keeps_it
     stores.create_topics()
     inbound = next(topic for topic in load_topics() if topic.name == "population.inbound")
     assert inbound.retention_hours == 7 * 24
-    admin = AIOKafkaAdminClient(bootstrap_servers=stores.kafka_address)
+    admin = AIOKafkaAdminClient(**connection(stores.kafka_settings(PROVISION)))
     await admin.start()
     try:
         earlier = {"retention.ms": str(24 * HOUR_MS), "segment.bytes": "1048576"}

@@ -10,9 +10,12 @@ from pathlib import Path
 
 import asyncpg
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from shell.kafka.client import connection
 from shell.kafka.topics import load_topics
+from shell.settings import Settings
 from shouwang.runtime import lifecycle, processes
 from shouwang.runtime.kafka import answers
+from shouwang.runtime.kafka_acls import PROVISION
 from shouwang.runtime.machine import Runtime
 
 
@@ -45,15 +48,15 @@ async def test_every_service_has_a_database_of_its_own_and_writes_are_durable(st
 
 
 async def test_the_broker_keeps_acknowledged_records_through_a_kill(stores: Runtime) -> None:
-    await _produce(stores.kafka_address, [b"before the kill"])
+    await _produce(stores.kafka_settings(PROVISION), [b"before the kill"])
     killed = stores.pid("kafka")
     stores.kill_kafka()
     assert stores.pid("kafka") is None
     assert not answers(stores.ports.get("kafka"))
     stores.start_kafka()
     assert stores.pid("kafka") not in {None, killed}
-    await _produce(stores.kafka_address, [b"after it"])
-    assert await _consume(stores.kafka_address, 2) == [b"before the kill", b"after it"]
+    await _produce(stores.kafka_settings(PROVISION), [b"after it"])
+    assert await _consume(stores.kafka_settings(PROVISION), 2) == [b"before the kill", b"after it"]
 
 
 async def test_the_cluster_keeps_committed_rows_through_a_kill_and_a_stale_pid_file(stores: Runtime) -> None:
@@ -106,8 +109,8 @@ def test_the_supervisor_restarts_a_dead_process_but_not_a_stopped_one(tmp_path: 
         runtime.stop_all()
 
 
-async def _produce(address: str, values: list[bytes]) -> None:
-    producer = AIOKafkaProducer(bootstrap_servers=address, acks="all")
+async def _produce(settings: Settings, values: list[bytes]) -> None:
+    producer = AIOKafkaProducer(**connection(settings), acks="all")
     await producer.start()
     try:
         for value in values:
@@ -116,8 +119,8 @@ async def _produce(address: str, values: list[bytes]) -> None:
         await producer.stop()
 
 
-async def _consume(address: str, count: int) -> list[bytes]:
-    consumer = AIOKafkaConsumer(bootstrap_servers=address, enable_auto_commit=False)
+async def _consume(settings: Settings, count: int) -> list[bytes]:
+    consumer = AIOKafkaConsumer(**connection(settings), enable_auto_commit=False)
     await consumer.start()
     try:
         partition = TopicPartition("policy.release", 0)

@@ -8,7 +8,7 @@ the helpers of tests and tools read the environment.
 from functools import cache, lru_cache
 from os import environ
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -48,10 +48,26 @@ class StoreSettings(BaseSettings):
 
     kafka: str = Field(default="127.0.0.1:9092", description="bootstrap servers, separated by commas")
     kafka_username: str | None = Field(
-        default=None, description="user for SASL/SCRAM; without one, Kafka is not authenticated"
+        default=None, description="user of this process; without one, Kafka is not authenticated"
     )
-    kafka_password: str | None = Field(default=None, description="password of the SASL/SCRAM user")
+    kafka_password: str | None = Field(default=None, description="password of the user")
+    kafka_password_file: Path | None = Field(
+        default=None, description="file of the password, read for each new client; used without `KAFKA_PASSWORD`"
+    )
+    kafka_mechanism: Literal["SCRAM-SHA-512", "SCRAM-SHA-256", "PLAIN"] = Field(
+        default="SCRAM-SHA-512", description="SASL mechanism; `PLAIN` is for the super user of a new broker"
+    )
+    kafka_secrets: Path | None = Field(
+        default=None,
+        description="folder with one password file per service, for `shouwang kafka grant` on another Kafka",
+    )
     kafka_tls: bool = Field(default=True, description="whether the authenticated connection is encrypted")
+    kafka_ca: Path | None = Field(
+        default=None, description="file of the authority (PEM) that signs Kafka's certificates; if empty, the system's"
+    )
+    kafka_cluster: bool = Field(
+        default=False, description="Kafka is a cluster: topics get `partitions` and three replicas"
+    )
     otlp_endpoint: str | None = Field(
         default=None, description="URL of an OTLP collector; without one, no trace is recorded"
     )

@@ -69,7 +69,7 @@ async def keep_topics(database: Database) -> int:
 async def _ensure(usccs: list[str]) -> None:
     wanted = [topic for uscc in usccs for topic in topics_of(uscc)]
     try:
-        await ensure_topics(wanted, settings(), cluster="," in settings().kafka)
+        await ensure_topics(wanted, settings())
     except KafkaError as error:
         raise Unavailable("the topics of providers cannot be created while Kafka is away") from error
 

@@ -23,6 +23,7 @@ COMMANDS = {
     "token": ("shouwang.commands.token", "print a short-lived local token"),
     "send": ("shouwang.commands.send", "push a file of CloudEvents (NDJSON or a JSON array)"),
     "topics": ("shouwang.commands.topics", "create missing topics and list them all"),
+    "kafka": ("shouwang.commands.kafka", "the users and grants of Kafka; a password for a source or provider"),
     "logs": ("shouwang.commands.logs", "print the log of a process"),
     "import": ("shouwang.commands.import_file", "send a file of rows or events and show the result"),
     "feeds": ("shouwang.commands.feeds", "list the front-end tables and their state; read one now"),

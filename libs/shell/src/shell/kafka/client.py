@@ -58,16 +58,25 @@ async def stop(client: Client) -> None:
         await take_apart(client)
 
 
-def _security(settings: Settings) -> dict[str, Any]:
+def connection(settings: Settings) -> dict[str, Any]:
+    """Return the arguments of aiokafka for the address, the user and the encryption. Raises OSError if the file of the
+    password or of the authority cannot be read."""
+    address = {"bootstrap_servers": settings.kafka}
     if settings.kafka_username is None:
-        return {}
-    return {
+        return address
+    return address | {
         "security_protocol": "SASL_SSL" if settings.kafka_tls else "SASL_PLAINTEXT",
-        "sasl_mechanism": "SCRAM-SHA-512",
+        "sasl_mechanism": settings.kafka_mechanism,
         "sasl_plain_username": settings.kafka_username,
-        "sasl_plain_password": settings.kafka_password,
-        "ssl_context": ssl.create_default_context() if settings.kafka_tls else None,
+        "sasl_plain_password": _password(settings),
+        "ssl_context": ssl.create_default_context(cafile=settings.kafka_ca) if settings.kafka_tls else None,
     }
+
+
+def _password(settings: Settings) -> str | None:
+    if settings.kafka_password is not None or settings.kafka_password_file is None:
+        return settings.kafka_password
+    return settings.kafka_password_file.read_text(encoding="utf-8").strip()
 
 
 def partition_of(key: bytes, partitions: int) -> int:
@@ -78,23 +87,21 @@ def partition_of(key: bytes, partitions: int) -> int:
 
 def producer(settings: Settings) -> AIOKafkaProducer:
     return AIOKafkaProducer(
-        bootstrap_servers=settings.kafka,
         acks="all",
         enable_idempotence=True,
         linger_ms=0,  # the relay builds batches; a wait would only add latency
         max_batch_size=512 * 1024,
         max_request_size=8 * 1024 * 1024,
         request_timeout_ms=int(REQUEST_SECONDS_MAX * 1000),
-        **_security(settings),
+        **connection(settings),
     )
 
 
 def admin(settings: Settings, request_seconds_max: float = REQUEST_SECONDS_MAX) -> AIOKafkaAdminClient:
     """A client for questions about groups and topics, and for changes of topics. The caller starts it."""
     return AIOKafkaAdminClient(
-        bootstrap_servers=settings.kafka,
         request_timeout_ms=int(request_seconds_max * 1000),
-        **_security(settings),
+        **connection(settings),
     )
 
 
@@ -106,7 +113,6 @@ def consumer(settings: Settings, group: str | None) -> AIOKafkaConsumer:
     other for ever.
     """
     return AIOKafkaConsumer(
-        bootstrap_servers=settings.kafka,
         group_id=group,
         group_instance_id=(settings.member or None) if group else None,
         enable_auto_commit=False,
@@ -119,7 +125,7 @@ def consumer(settings: Settings, group: str | None) -> AIOKafkaConsumer:
         rebalance_timeout_ms=30_000,
         max_poll_interval_ms=300_000,
         metadata_max_age_ms=5_000,  # how soon a provider's new topic is seen
-        **_security(settings),
+        **connection(settings),
     )
 
 

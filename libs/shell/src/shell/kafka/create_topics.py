@@ -1,8 +1,9 @@
-"""`python -m shell.kafka.create_topics [--cluster]`: create every missing topic of contracts/topics.yaml.
+"""`python -m shell.kafka.create_topics`: create every missing topic of contracts/topics.yaml.
 
 An existing topic gets the settings of the contract, such as a longer retention; its other settings stay.
 
-On one machine topics have `local_partitions` and one replica; `--cluster` uses `partitions` and three replicas.
+On one machine topics have `local_partitions` and one replica. With SHOUWANG_KAFKA_CLUSTER they have `partitions` and
+three replicas.
 """
 
 import asyncio
@@ -20,7 +21,7 @@ from shell.settings import Settings, settings
 
 CHANGE_SECONDS_MAX: Final = 40.0  # for the creation of all topics on a busy machine
 _ALREADY_EXISTS = 36
-_CLUSTER_BROKERS_MIN = 3
+_CLUSTER_REPLICAS: Final = 3
 
 
 def _configs(topic: Topic) -> dict[str, str]:
@@ -41,16 +42,15 @@ def _new_topic(topic: Topic, *, cluster: bool) -> NewTopic:
     return NewTopic(
         name=topic.name,
         num_partitions=topic.partitions if cluster else topic.local_partitions,
-        replication_factor=3 if cluster else 1,
+        replication_factor=_CLUSTER_REPLICAS if cluster else 1,
         topic_configs=_configs(topic),
     )
 
 
-async def ensure_topics(topics: Sequence[Topic], settings: Settings, *, cluster: bool | None = False) -> list[str]:
+async def ensure_topics(topics: Sequence[Topic], settings: Settings) -> list[str]:
     """Create the missing topics, and return their names. Repeated and concurrent calls are harmless.
 
-    `cluster`: whether to use `partitions` and three replicas; None: if there are at least three brokers. Raises
-    Unavailable if a topic cannot be created, and KafkaError if the brokers do not answer."""
+    Raises Unavailable if a topic cannot be created, and KafkaError if the brokers do not answer."""
     admin = client.admin(settings, CHANGE_SECONDS_MAX)
     await admin.start()
     try:
@@ -58,9 +58,7 @@ async def ensure_topics(topics: Sequence[Topic], settings: Settings, *, cluster:
         missing = [topic for topic in topics if topic.name not in there]
         if not missing:
             return []
-        if cluster is None:
-            cluster = len((await admin.describe_cluster())["brokers"]) >= _CLUSTER_BROKERS_MIN
-        answer = await admin.create_topics([_new_topic(topic, cluster=cluster) for topic in missing])
+        answer = await admin.create_topics([_new_topic(topic, cluster=settings.kafka_cluster) for topic in missing])
         for name, code, *_ in answer.topic_errors:
             if code not in (0, _ALREADY_EXISTS):
                 raise Unavailable(f"topic {name} could not be created: {for_code(code).__name__}")
@@ -80,16 +78,16 @@ async def ensure_configs(topics: Sequence[Topic], settings: Settings) -> list[st
         await admin.close()
 
 
-async def _bring_up_to_date(*, cluster: bool) -> tuple[list[str], list[str]]:
-    made = await ensure_topics(load_topics(), settings(), cluster=cluster)
+async def _bring_up_to_date() -> tuple[list[str], list[str]]:
+    made = await ensure_topics(load_topics(), settings())
     return made, await ensure_configs(load_topics(), settings())
 
 
-def main(arguments: list[str]) -> int:
-    made, changed = asyncio.run(_bring_up_to_date(cluster="--cluster" in arguments))
+def main() -> int:
+    made, changed = asyncio.run(_bring_up_to_date())
     print(f"{len(made)} topics created, settings of {len(changed)} changed")  # noqa: T201 - output of a command
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main())

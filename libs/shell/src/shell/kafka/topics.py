@@ -33,6 +33,7 @@ class Topic(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     partitions: int = 12
     local_partitions: int = 4
     events: list[str] = []
+    readers: list[str] = []
     pace: PaceRule | None = None
 
 

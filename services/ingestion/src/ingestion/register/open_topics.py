@@ -95,7 +95,7 @@ async def _ensure(urns: Sequence[str], *, with_shared: bool = False) -> None:
     if with_shared:
         topics += [topic for topic in load_topics() if topic.name == INBOUND]
     async with asyncio.timeout(KAFKA_SECONDS_MAX):
-        created = await ensure_topics(topics, settings(), cluster=None)
+        created = await ensure_topics(topics, settings())
         await ensure_configs(topics, settings())
     if created:
         log.info("created %d inbound topics", len(created))

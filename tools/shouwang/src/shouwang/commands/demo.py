@@ -111,7 +111,7 @@ def evening_before_the_last_day(now: datetime) -> datetime:
 
 async def _run_and_check(runtime: Runtime, first_serial: int, people: int) -> bool:
     urls = {process.name: runtime.service_url(process.name) for process in runtime.processes}
-    async with Platform(runtime.home, runtime.kafka_address, urls) as platform:
+    async with Platform(runtime, urls) as platform:
         await _load_county(platform, first_serial, people)
         await demonstration.run_all(platform, Transcript())
         print("\nNow every decision is computed again, and all stores and topics are compared.")

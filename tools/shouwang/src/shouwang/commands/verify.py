@@ -26,6 +26,7 @@ from shouwang.invariants.report import Line, Report
 from shouwang.invariants.source_rows import SOURCES
 from shouwang.runtime import machine
 from shouwang.runtime.databases import open_database
+from shouwang.runtime.kafka_acls import OPERATOR
 from shouwang.runtime.machine import Runtime
 from shouwang.terminal import show_progress
 
@@ -67,7 +68,7 @@ async def check_all(
     async with AsyncExitStack() as stack:
         databases = {name: await stack.enter_async_context(open_database(runtime, name)) for name in runtime.stored}
         say("waiting until nothing is under way")
-        report.lines.append(await _quiet(runtime.kafka_address, databases, wait_seconds))
+        report.lines.append(await _quiet(runtime.kafka_settings(OPERATOR), databases, wait_seconds))
         for name, database in databases.items():
             say(f"checking {name}")
             report.lines.append(await _own_check(name, database))
@@ -95,9 +96,9 @@ def as_this_home(runtime: Runtime) -> None:
     settings.cache_clear()
 
 
-async def _quiet(address: str, databases: backlog.Databases, seconds: float) -> Line:
+async def _quiet(settings: Settings, databases: backlog.Databases, seconds: float) -> Line:
     """Wait at most `seconds` for an empty backlog; the remaining backlog becomes the faults of the line."""
-    kafka = client.consumer(Settings(kafka=address), None)
+    kafka = client.consumer(settings, None)
     await kafka.start()
     try:
         waiting = await backlog.wait_until_quiet(databases, kafka, seconds)
@@ -121,7 +122,7 @@ async def _on_topics(runtime: Runtime, databases: backlog.Databases, say: Callab
     with tempfile.TemporaryDirectory(prefix="shouwang-verify-") as folder:
         heads = Heads(Path(folder), SOURCES)
         try:
-            await topics.scan(runtime.kafka_address, [heads, secrets, grounds, providers], say)
+            await topics.scan(runtime.kafka_settings(OPERATOR), [heads, secrets, grounds, providers], say)
             lines = await compare_heads(heads, databases)
         finally:
             heads.close()

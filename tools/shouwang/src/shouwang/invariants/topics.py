@@ -21,9 +21,9 @@ class RecordCheck(Protocol):
     def check(self, record: Any) -> None: ...
 
 
-async def list_topics(address: str) -> list[str]:
+async def list_topics(settings: Settings) -> list[str]:
     """Return the names of all topics except the inbound topics of sources and the internal topics of Kafka."""
-    admin = client.admin(Settings(kafka=address))
+    admin = client.admin(settings)
     await admin.start()
     try:
         return sorted(t for t in await admin.list_topics() if not t.startswith("__") and not is_inbound(t))
@@ -31,14 +31,14 @@ async def list_topics(address: str) -> list[str]:
         await admin.close()
 
 
-async def scan(address: str, checks: Sequence[RecordCheck], say: Callable[[str], None]) -> int:
+async def scan(settings: Settings, checks: Sequence[RecordCheck], say: Callable[[str], None]) -> int:
     """Give every record on the topics of `list_topics` to all `checks`; returns the number of records.
 
     It reads at least to the ends of the topics at its start. `say` gets each line of progress. Raises TimeoutError
     when the broker stops answering.
     """
-    topics = await list_topics(address)
-    kafka = client.consumer(Settings(kafka=address), None)
+    topics = await list_topics(settings)
+    kafka = client.consumer(settings, None)
     kafka.subscribe(topics)
     await kafka.start()
     try:

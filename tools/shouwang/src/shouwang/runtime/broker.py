@@ -14,21 +14,23 @@ from pathlib import Path
 from typing import Protocol
 
 from shouwang.runtime import java, processes
-from shouwang.runtime.kafka import START_SECONDS_MAX, Kafka, answers
+from shouwang.runtime.kafka import START_SECONDS_MAX, Kafka, answers, security
+from shouwang.runtime.kafka_users import KafkaUsers
 from shouwang.runtime.paths import write_atomically
 from shouwang.runtime.ports import Ports
 from shouwang.runtime.problems import LocalProblem
 
 IMAGE = "apache/kafka:4.3.1"
 INSIDE_PORT = 9092
+USERS_LABEL = "shouwang.users"  # of a container whose broker has users
 IN_DOCKER = "docker"  # in the pid file: a pid of the engine may be unknown to this machine
 DOCKER_SETTINGS = {
     "PROCESS_ROLES": "broker,controller",
     "NODE_ID": "1",
     "CONTROLLER_QUORUM_VOTERS": "1@localhost:9093",
-    "LISTENERS": f"PLAINTEXT://:{INSIDE_PORT},CONTROLLER://:9093",
+    "LISTENERS": f"CLIENTS://:{INSIDE_PORT},CONTROLLER://:9093",
     "CONTROLLER_LISTENER_NAMES": "CONTROLLER",
-    "LISTENER_SECURITY_PROTOCOL_MAP": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
+    "INTER_BROKER_LISTENER_NAME": "CLIENTS",
     "AUTO_CREATE_TOPICS_ENABLE": "false",
     "OFFSETS_TOPIC_REPLICATION_FACTOR": "1",
     "OFFSETS_TOPIC_NUM_PARTITIONS": "4",
@@ -49,7 +51,7 @@ class Broker(Protocol):
     def kill(self) -> None: ...
 
 
-def choose(home: Path, ports: Ports, log: Path, pid_file: Path) -> Broker:
+def choose(home: Path, ports: Ports, log: Path, pid_file: Path, users: KafkaUsers) -> Broker:
     """Return the broker of a home, without starting it. Raises LocalProblem if this machine has no way to run one."""
     problem = None if processes.living_pid(pid_file) else java.java_problem()
     if problem is None:
@@ -59,9 +61,10 @@ def choose(home: Path, ports: Ports, log: Path, pid_file: Path) -> Broker:
             controller_port=ports.get("kafka-controller"),
             log=log,
             pid_file=pid_file,
+            users=users,
         )
     if docker_runs():
-        return DockerKafka(f"shouwang-kafka-{ports.get('kafka')}", ports.get("kafka"), pid_file)
+        return DockerKafka(f"shouwang-kafka-{ports.get('kafka')}", ports.get("kafka"), pid_file, users)
     raise LocalProblem(no_way(problem))
 
 
@@ -78,6 +81,11 @@ def no_way(problem: str) -> str:
     )
 
 
+def docker_variable(setting: str) -> str:
+    """The variable by which the official image takes a setting of the broker."""
+    return "KAFKA_" + setting.replace("_", "__").replace("-", "___").replace(".", "_").upper()
+
+
 def docker_runs() -> bool:
     """True if a Docker engine answers, not only its client is installed."""
     return shutil.which("docker") is not None and _docker("info").returncode == 0
@@ -90,7 +98,8 @@ def _docker(*arguments: str) -> subprocess.CompletedProcess[str]:
 class DockerKafka:
     """A broker in a Docker container of the official image. The container keeps the data when it is stopped."""
 
-    def __init__(self, name: str, port: int, pid_file: Path) -> None:
+    def __init__(self, name: str, port: int, pid_file: Path, users: KafkaUsers) -> None:
+        self.users = users
         self.name = name
         self.port = port
         self.pid_file = pid_file
@@ -108,10 +117,13 @@ class DockerKafka:
         """Start the container, or create it, and wait until the broker answers. Raises LocalProblem."""
         if self.is_ready():
             return
+        if self.users.authority is not None:
+            raise LocalProblem("Kafka in Docker does not use TLS here: run Kafka with Java and Maven.")
+        self._require_users()
         done = _docker("start", self.name)
         if done.returncode != 0:
             say(f"starting {IMAGE} in Docker (downloaded once)")
-            done = _docker(*self._run())
+            done = _docker(*self.run_command())
         if done.returncode != 0:
             raise LocalProblem(f"Docker could not start {IMAGE}: {done.stderr.strip()}")
         write_atomically(self.pid_file, IN_DOCKER)
@@ -127,12 +139,26 @@ class DockerKafka:
         """Send SIGKILL to the broker in the container."""
         _docker("kill", self.name)
 
-    def _run(self) -> list[str]:
-        command = ["run", "--detach", "--name", self.name, "-p", f"127.0.0.1:{self.port}:{INSIDE_PORT}"]
-        settings = {**DOCKER_SETTINGS, "ADVERTISED_LISTENERS": f"PLAINTEXT://127.0.0.1:{self.port}"}
-        for name, value in settings.items():
-            command += ["-e", f"KAFKA_{name}={value}"]
-        return [*command, IMAGE]
+    def _require_users(self) -> None:
+        """Raise LocalProblem for a container from before the broker had users: its settings cannot be changed."""
+        shown = _docker("inspect", "--format", f'{{{{index .Config.Labels "{USERS_LABEL}"}}}}', self.name)
+        if shown.returncode == 0 and shown.stdout.strip() != "1":
+            raise LocalProblem(
+                f"The container {self.name} has a Kafka without users: remove it and its topics with "
+                f"`docker rm {self.name}`, or run Kafka with Java and Maven."
+            )
+
+    def run_command(self) -> list[str]:
+        """Write the settings of the broker to a file; returns the arguments of `docker` that create the container."""
+        self.users.make_passwords()
+        settings = {f"KAFKA_{name}": value for name, value in DOCKER_SETTINGS.items()}
+        settings["KAFKA_ADVERTISED_LISTENERS"] = f"CLIENTS://127.0.0.1:{self.port}"
+        settings |= {docker_variable(name): value for name, value in security(self.users).items()}
+        file = self.users.folder / "docker.env"  # not in the command, which every user of this machine can read
+        write_atomically(file, "".join(f"{name}={value}\n" for name, value in settings.items()))
+        ports = ["-p", f"127.0.0.1:{self.port}:{INSIDE_PORT}"]
+        named = ["--name", self.name, "--label", f"{USERS_LABEL}=1"]
+        return ["run", "--detach", *named, *ports, "--env-file", str(file), IMAGE]
 
 
 def main() -> int:

@@ -8,14 +8,14 @@ from contextlib import asynccontextmanager
 from shell.store.database import Database
 from shell.store.failures import UNAVAILABLE
 
-from shouwang.runtime.machine import Runtime
 from shouwang.runtime.problems import LocalProblem
+from shouwang.runtime.stores import Stores
 
 CONNECTIONS_MAX = 2
 
 
 @asynccontextmanager
-async def open_database(runtime: Runtime, service: str) -> AsyncIterator[Database]:
+async def open_database(runtime: Stores, service: str) -> AsyncIterator[Database]:
     """Open the database of one service and close it at the end. Raises LocalProblem if it does not answer."""
     database = Database(runtime.database_url(service), service, connections_max=CONNECTIONS_MAX)
     try:

@@ -1,4 +1,7 @@
-"""Runs an Apache Kafka broker from its jars: one node on the loopback interface, without ZooKeeper (KRaft)."""
+"""Runs an Apache Kafka broker from its jars: one node on the loopback interface, without ZooKeeper (KRaft).
+
+Every client authenticates itself, and the authorizer refuses what no grant allows (`shouwang.runtime.kafka_acls`).
+"""
 
 from __future__ import annotations
 
@@ -6,12 +9,15 @@ import hashlib
 import os
 import shutil
 import socket
+import ssl
 import struct
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
 from shouwang.runtime import java, processes
+from shouwang.runtime.kafka_acls import PROVISION
+from shouwang.runtime.kafka_users import BROKER, KafkaUsers
 from shouwang.runtime.paths import LOCAL, PRIVATE_UMASK, jars_folder, require_free_space, write_atomically
 from shouwang.runtime.problems import LocalProblem
 
@@ -27,11 +33,10 @@ PROPERTIES = """\
 process.roles=broker,controller
 node.id=1
 controller.quorum.voters=1@127.0.0.1:{controller_port}
-listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller_port}
-advertised.listeners=PLAINTEXT://127.0.0.1:{port}
+listeners=CLIENTS://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller_port}
+advertised.listeners=CLIENTS://127.0.0.1:{port}
 controller.listener.names=CONTROLLER
-inter.broker.listener.name=PLAINTEXT
-listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT
+inter.broker.listener.name=CLIENTS
 log.dirs={data}
 auto.create.topics.enable=false
 default.replication.factor=1
@@ -53,13 +58,51 @@ log.segment.bytes=134217728
 num.network.threads=2
 num.io.threads=4
 """
+_PLAIN = "org.apache.kafka.common.security.plain.PlainLoginModule required"
+_SCRAM = "org.apache.kafka.common.security.scram.ScramLoginModule required;"
+
+
+def security(users: KafkaUsers) -> dict[str, str]:
+    """Return the broker's settings of users, grants and encryption. They contain two passwords.
+
+    The broker itself and the super user authenticate themselves by PLAIN: a new broker has no SCRAM user, and the
+    listener of the controller knows none. All other users are SCRAM users, which the super user creates.
+    """
+    broker, provision = users.password(BROKER), users.password(PROVISION)
+    own = f'{_PLAIN} username="{BROKER}" password="{broker}" user_{BROKER}="{broker}"'
+    found = {
+        "listener.security.protocol.map": "CLIENTS:SASL_PLAINTEXT,CONTROLLER:SASL_PLAINTEXT",
+        "sasl.mechanism.inter.broker.protocol": "PLAIN",
+        "sasl.mechanism.controller.protocol": "PLAIN",
+        "listener.name.controller.sasl.enabled.mechanisms": "PLAIN",
+        "listener.name.controller.plain.sasl.jaas.config": f"{own};",
+        "listener.name.clients.sasl.enabled.mechanisms": "SCRAM-SHA-512,PLAIN",
+        "listener.name.clients.plain.sasl.jaas.config": f'{own} user_{PROVISION}="{provision}";',
+        "listener.name.clients.scram-sha-512.sasl.jaas.config": _SCRAM,
+        "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
+        "super.users": f"User:{BROKER};User:{PROVISION}",
+    }
+    return found | (_tls(users.authority) if users.authority else {})
+
+
+def _tls(authority: Path) -> dict[str, str]:
+    return {
+        "listener.security.protocol.map": "CLIENTS:SASL_SSL,CONTROLLER:SASL_PLAINTEXT",
+        "listener.name.clients.ssl.keystore.type": "PEM",
+        "listener.name.clients.ssl.keystore.location": str(authority.with_name("broker.pem")),
+        "listener.name.clients.ssl.truststore.type": "PEM",
+        "listener.name.clients.ssl.truststore.location": str(authority),
+    }
 
 
 class Kafka:
     """The broker whose data and configuration are in `folder`."""
 
-    def __init__(self, folder: Path, *, port: int, controller_port: int, log: Path, pid_file: Path) -> None:
+    def __init__(
+        self, folder: Path, *, port: int, controller_port: int, log: Path, pid_file: Path, users: KafkaUsers
+    ) -> None:
         self.folder = folder
+        self.users = users
         self.port = port
         self.controller_port = controller_port
         self.log = log
@@ -71,7 +114,7 @@ class Kafka:
 
     def is_ready(self) -> bool:
         """True if it runs and answers requests."""
-        return self.pid() is not None and answers(self.port)
+        return self.pid() is not None and answers(self.port, authority=self.users.authority)
 
     def start(self, say: Callable[[str], None] = lambda line: None) -> None:
         """Start the broker and wait until it answers. Raises LocalProblem.
@@ -85,6 +128,7 @@ class Kafka:
         if self.pid() is None:
             for port in (self.port, self.controller_port):
                 processes.require_free(port, "Kafka", "set SHOUWANG_KAFKA to use a Kafka of your own")
+            self.users.make_passwords()
             self._format(jars)
             processes.spawn(
                 [*self._java(jars, self._archive_draft(jars)), "kafka.Kafka", str(self._properties())],
@@ -117,7 +161,8 @@ class Kafka:
         data = self.folder / "data"
         write_atomically(
             self._properties(),
-            PROPERTIES.format(port=self.port, controller_port=self.controller_port, data=data),
+            PROPERTIES.format(port=self.port, controller_port=self.controller_port, data=data)
+            + "".join(f"{name}={value}\n" for name, value in security(self.users).items()),
         )
         if (data / "meta.properties").exists():
             return
@@ -169,13 +214,24 @@ def _environment() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if name not in {"JAVA_TOOL_OPTIONS", "CLASSPATH"}}
 
 
-def answers(port: int, host: str = "127.0.0.1") -> bool:
-    """True if a broker answers an ApiVersions request. A broker listens before it can answer."""
+def answers(port: int, host: str = "127.0.0.1", authority: Path | None = None) -> bool:
+    """True if a broker answers an ApiVersions request, which needs no user. A broker listens before it can answer.
+
+    `authority`: the broker uses TLS, with a certificate that this authority has signed."""
     request = struct.pack(">hhih", 18, 0, 1, -1)
     try:
         with socket.create_connection((host, port), timeout=2) as wire:
-            wire.sendall(struct.pack(">i", len(request)) + request)
-            reply = wire.recv(10)
+            reply = _ask(wire, request) if authority is None else _ask_encrypted(wire, request, host, authority)
     except OSError:
         return False
     return len(reply) == 10 and struct.unpack(">ih", reply[4:]) == (1, 0)
+
+
+def _ask(wire: socket.socket, request: bytes) -> bytes:
+    wire.sendall(struct.pack(">i", len(request)) + request)
+    return wire.recv(10)
+
+
+def _ask_encrypted(wire: socket.socket, request: bytes, host: str, authority: Path) -> bytes:
+    with ssl.create_default_context(cafile=authority).wrap_socket(wire, server_hostname=host) as encrypted:
+        return _ask(encrypted, request)

@@ -21,6 +21,7 @@ from shell.kafka.topics import compacted_topics
 from shell.settings import Settings
 
 from shouwang.runtime.databases import open_database
+from shouwang.runtime.kafka_acls import OPERATOR
 from shouwang.runtime.machine import Runtime
 from shouwang.runtime.problems import LocalProblem
 
@@ -66,7 +67,7 @@ class Position(NamedTuple):
 
 async def load_positions(runtime: Runtime, service: str) -> list[Position]:
     """Return every position of a service, sorted by topic and partition. Raises LocalProblem."""
-    settings = Settings(kafka=runtime.kafka_address)
+    settings = runtime.kafka_settings(OPERATOR)
     async with open_database(runtime, service) as database:
         rows = await database.pool.fetch(
             """SELECT consumer, topic, part, next_offset, epoch, record_ms, stopped, stopped_why, stopped_at

@@ -212,6 +212,15 @@ def free_port() -> int:
     )
 
 
+def accepts(host: str, port: int) -> bool:
+    """True if a program accepts connections on this address."""
+    try:
+        with socket.create_connection((host, port), timeout=2):
+            return True
+    except OSError:
+        return False
+
+
 def is_listening(port: int) -> bool:
     """True if a program accepts connections on this port of 127.0.0.1."""
     with socket.socket() as probe:

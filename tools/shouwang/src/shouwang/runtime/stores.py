@@ -9,14 +9,16 @@ import sys
 from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import asyncpg
 from shell.access.local_issuer import create_keys
-from shell.settings import settings
+from shell.settings import Settings, settings
 
 from shouwang.runtime import broker, processes
 from shouwang.runtime.kafka import answers
+from shouwang.runtime.kafka_acls import PROVISION
+from shouwang.runtime.kafka_users import KafkaUsers
 from shouwang.runtime.paths import (
     PRIVATE_UMASK,
     close_to_others,
@@ -28,6 +30,10 @@ from shouwang.runtime.ports import PortPolicy, Ports
 from shouwang.runtime.postgres import Postgres
 from shouwang.runtime.problems import LocalProblem
 from shouwang.runtime.services import Process, load_processes
+
+if TYPE_CHECKING:
+    from shouwang.runtime.kafka_acls import Registers
+    from shouwang.runtime.kafka_grants import Changes
 
 T = TypeVar("T")
 MIGRATE_SECONDS_MAX = 120
@@ -89,14 +95,26 @@ class Stores:
         """`host:port` for clients."""
         return os.environ.get("SHOUWANG_KAFKA") or f"127.0.0.1:{self.ports.get('kafka')}"
 
+    @property
+    def kafka_users(self) -> KafkaUsers:
+        """The users of the broker, with their passwords."""
+        return KafkaUsers(self.home, self.kafka_address)
+
+    def kafka_settings(self, user: str) -> Settings:
+        """The settings of a process that connects as this user: a service, `operator` or `provision`."""
+        return self.kafka_users.settings(user)
+
     def broker(self) -> broker.Broker:
         """The broker of this home, from its jars or in Docker."""
-        return broker.choose(self.home, self.ports, self.log_file("kafka"), self.pid_file("kafka"))
+        return broker.choose(self.home, self.ports, self.log_file("kafka"), self.pid_file("kafka"), self.kafka_users)
 
     def kafka_answers(self) -> bool:
-        """True if the broker answers requests, also one from SHOUWANG_KAFKA."""
+        """True if the broker answers requests, also one from SHOUWANG_KAFKA. Of a foreign broker with TLS, True if it
+        accepts connections."""
         host, _, port = self.kafka_address.split(",")[0].rpartition(":")
-        return answers(int(port), host)
+        if self.kafka_users.is_foreign_with_tls:
+            return processes.accepts(host, int(port))
+        return answers(int(port), host, self.kafka_users.authority)
 
     def kafka_runs(self) -> bool:
         """True if the process of the broker lives, or its container if it was started in Docker."""
@@ -181,15 +199,28 @@ class Stores:
 
     def create_topics(self) -> list[str]:
         """Create the missing topics of `contracts/topics.yaml` and apply its settings to the others; returns the names
-        of the new topics."""
+        of the new topics. Before that, the local broker gets its users and grants."""
         from shell.kafka.create_topics import ensure_configs, ensure_topics
         from shell.kafka.topics import load_topics
-        from shell.settings import Settings
 
-        settings = Settings(kafka=self.kafka_address)
+        if self.kafka_users.is_local:
+            self.grant_kafka()
+        settings = self.kafka_settings(PROVISION)
         created = _finish(ensure_topics(load_topics(), settings))
         _finish(ensure_configs(load_topics(), settings))
         return created
+
+    def grant_kafka(self) -> Changes:
+        """Create the users and the grants of the broker. Raises LocalProblem."""
+        from shouwang.runtime import kafka_grants
+
+        return kafka_grants.bring_up_to_date(self.kafka_users, self.load_registers)
+
+    def load_registers(self) -> Registers:
+        """Load which sources and providers may use Kafka. Raises LocalProblem while the databases are away."""
+        from shouwang.runtime.kafka_registers import load_registers
+
+        return _finish(load_registers(self))
 
     def migrate(self) -> None:
         """Migrate the tables of every service. Raises LocalProblem.
@@ -221,6 +252,7 @@ class Stores:
         prefix = "SHOUWANG_DATABASE_URL_"
         env = {name: value for name, value in os.environ.items() if not name.startswith(prefix)}
         env |= {"SHOUWANG_HOME": str(self.home), "SHOUWANG_KAFKA": self.kafka_address, "PYTHONUNBUFFERED": "1"}
+        env |= self.kafka_users.environment(service)
         if any(process.name == service and process.database for process in self.processes):
             env[prefix + service.upper()] = self.database_url(service)
         for process in self.processes:

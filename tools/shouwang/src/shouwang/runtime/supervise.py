@@ -16,6 +16,7 @@ from shouwang.runtime.problems import LocalProblem
 LOOK_EVERY_SECONDS = 1.0
 WAIT_SECONDS_MAX = 30.0
 HEALTHY_AFTER_SECONDS = 60.0
+GRANT_EVERY_SECONDS = 600.0
 
 
 @dataclass(slots=True)
@@ -41,16 +42,35 @@ class Backoff:
 
 
 def watch(runtime: Runtime) -> None:
-    """Check PostgreSQL, Kafka and the services once a second, without replicas, and start a dead one again.
+    """Check PostgreSQL, Kafka and the services once a second, without replicas, and start a dead one again. Every ten
+    minutes, remove the users of Kafka that the registers no longer permit.
 
     It never returns; `shouwang down` or an unexpected error ends this process.
     """
     backoffs = {name: Backoff() for name in ["postgres", "kafka", *(p.name for p in runtime.processes)]}
+    granted_at = time.monotonic()  # by `shouwang up`
     while True:
         time.sleep(LOOK_EVERY_SECONDS)
+        if time.monotonic() - granted_at > GRANT_EVERY_SECONDS:
+            granted_at = time.monotonic()
+            update_grants(runtime)
         for name, backoff in backoffs.items():
             if is_missing(runtime, name) and backoff.may_start(time.monotonic()):
                 _repair(runtime, name)
+
+
+def update_grants(runtime: Runtime) -> None:
+    """Bring users and grants of the local broker up to date. A LocalProblem is only logged."""
+    if not runtime.kafka_users.is_local:
+        return
+    with exclusive(runtime):
+        try:
+            done = runtime.grant_kafka()
+        except LocalProblem as problem:
+            _log(str(problem))
+            return
+    if done.deleted:
+        _log(f"these users of Kafka have ended: {', '.join(done.deleted)}")
 
 
 def is_missing(runtime: Runtime, name: str) -> bool:

@@ -6,7 +6,6 @@ import asyncio
 import json
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import date, datetime, timedelta
-from pathlib import Path
 from time import monotonic
 from types import TracebackType
 from typing import Any, Final, TypeVar
@@ -17,10 +16,14 @@ from aiokafka import AIOKafkaProducer
 from common import calendar
 from common.codes import divisions
 from shell.access import auth, local_issuer
+from shell.kafka.client import connection
 from shell.kafka.topics import inbound_topic, is_inbound, load_topics
-from shell.settings import settings
+from shell.settings import Settings, settings
 
 from shouwang.runtime import clock
+from shouwang.runtime.kafka_acls import OPERATOR, PROVISION, writer_of
+from shouwang.runtime.kafka_grants import make_outsider
+from shouwang.runtime.stores import Stores
 from shouwang.stories.people import CITY, Cast, Elder, Event
 from shouwang.stories.transcript import StoryFailed
 from shouwang.stories.watch import SECONDS_MAX, Watch
@@ -43,17 +46,20 @@ class Answer(StoryFailed):
 
 
 class Platform:
-    """A running platform. `kafka`: its address. `urls`: base URL by service. `cast`: makes synthetic people.
+    """A running platform. `kafka`: how an operator reads its topics. `urls`: base URL by service.
 
+    `cast` makes synthetic people.
     `async with` begins to read the topics into `watch`.
     """
 
-    def __init__(self, home: Path, kafka: str, urls: dict[str, str]) -> None:
-        self.home = home
-        self.kafka = kafka
+    def __init__(self, stores: Stores, urls: dict[str, str]) -> None:
+        self.home = stores.home
+        self.kafka = stores.kafka_settings(OPERATOR)
         self.urls = urls
         self.cast = Cast()
-        self.watch = Watch(kafka, [t.name for t in load_topics() if not is_inbound(t.name)])
+        self.watch = Watch(self.kafka, [t.name for t in load_topics() if not is_inbound(t.name)])
+        self._stores = stores
+        self._passwords: dict[str, str] = {}  # of sources and providers, by user of Kafka
         self._tokens: dict[tuple[tuple[str, str], ...], str] = {}
         self._http = httpx.AsyncClient(timeout=30, trust_env=False)
 
@@ -156,14 +162,26 @@ class Platform:
         return [result["event_id"] for result in results]
 
     async def produce(self, topic: str, records: Sequence[tuple[bytes | None, bytes, list[tuple[str, bytes]]]]) -> None:
-        """Write records (key, value, headers) to a topic. The broker has acknowledged all on return."""
-        producer = AIOKafkaProducer(bootstrap_servers=self.kafka, acks="all")
+        """Write records (key, value, headers) to a topic. The broker has acknowledged all on return.
+
+        The writer of a source's or a provider's topic is that source or provider; of any other topic the super user.
+        """
+        producer = AIOKafkaProducer(**connection(await asyncio.to_thread(self._writer, topic)), acks="all")
         await producer.start()
         try:
             for key, value, headers in records:
                 await producer.send_and_wait(topic, value, key=key, headers=headers)
         finally:
             await producer.stop()
+
+    def _writer(self, topic: str) -> Settings:
+        """The settings of the user who writes to a topic. A source or a provider becomes a user at its first record."""
+        users, user = self._stores.kafka_users, writer_of(topic)
+        if user is None or not users.is_local:
+            return users.settings(PROVISION)
+        if user not in self._passwords:
+            self._passwords[user] = make_outsider(users, user, self._stores.load_registers())
+        return users.settings(user, self._passwords[user])
 
     async def push_by_kafka(self, *events: Event) -> None:
         """Push events in structured mode, in order, each to the topic of its source."""

@@ -11,7 +11,9 @@ from typing import Final, Generic, NamedTuple, TypeVar
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from common.events import Event, by_type, decoder
+from shell.kafka.client import connection
 from shell.kafka.liveness import ended_tasks, take_apart
+from shell.settings import Settings
 
 from shouwang.stories.transcript import StoryFailed
 
@@ -43,7 +45,7 @@ class Seen(Generic[E]):
 class Watch:
     """Reads topics without a consumer group, from their present ends. Keeps at most KEPT_MAX events, the newest."""
 
-    def __init__(self, kafka: str, topics: Sequence[str]) -> None:
+    def __init__(self, kafka: Settings, topics: Sequence[str]) -> None:
         self._kafka = kafka
         self._topics = topics
         self._received: list[_Received] = []
@@ -63,7 +65,7 @@ class Watch:
 
     async def _connect(self) -> AIOKafkaConsumer:
         """Start a client that reads on after the last received records."""
-        client = AIOKafkaConsumer(*self._topics, bootstrap_servers=self._kafka, fetch_max_wait_ms=100)
+        client = AIOKafkaConsumer(*self._topics, **connection(self._kafka), fetch_max_wait_ms=100)
         await client.start()
         for tp in client.assignment() & self._next.keys():
             client.seek(tp, self._next[tp])

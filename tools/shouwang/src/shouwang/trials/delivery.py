@@ -13,8 +13,8 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 from shell.kafka import client
 from shell.kafka.topics import inbound_topic
-from shell.settings import Settings
 
+from shouwang.runtime.kafka_acls import PROVISION
 from shouwang.runtime.stores import Stores
 from shouwang.trials.retrying_client import RETRY_AFTER_SECONDS, RetryingClient
 
@@ -34,7 +34,7 @@ class Delivery:
         self.by_topic = 0
         self.repeated = 0
         self._client = client
-        self._settings = Settings(kafka=stores.kafka_address)
+        self._settings = stores.kafka_settings(PROVISION)  # one producer for all sources
         self._producer: AIOKafkaProducer | None = None
 
     async def over_http(self, events: Sequence[Event]) -> list[dict[str, Any]]:

@@ -16,8 +16,10 @@ import asyncpg
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 from aiokafka.structs import ConsumerRecord
+from shell.kafka.client import connection
 
 from shouwang.invariants.backlog import inbound_partitions
+from shouwang.runtime.kafka_acls import OPERATOR, PROVISION
 from shouwang.runtime.stores import Stores
 
 LOOK_EVERY_SECONDS = 0.2
@@ -135,7 +137,7 @@ class Observer:
 
     async def _connected(self) -> AIOKafkaConsumer:
         if self._kafka is None:
-            client = AIOKafkaConsumer(bootstrap_servers=self.stores.kafka_address)
+            client = AIOKafkaConsumer(**connection(self.stores.kafka_settings(OPERATOR)))
             self._kafka = client
             await client.start()
         return self._kafka
@@ -165,7 +167,7 @@ class Observer:
         """Open a client without a consumer group. It reads all partitions of `topics` and moves no stored position."""
         client = AIOKafkaConsumer(
             *topics,
-            bootstrap_servers=self.stores.kafka_address,
+            **connection(self.stores.kafka_settings(PROVISION)),  # also the topics of sources
             enable_auto_commit=False,
             auto_offset_reset="earliest",
             max_partition_fetch_bytes=8 * 1024 * 1024,

@@ -13,6 +13,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic, RecordsToDelete
 from aiokafka.errors import KafkaError, TopicAlreadyExistsError
 from common.message import Record
+from shell.kafka.client import connection
 from shell.kafka.consumer import Consumer
 from shell.kafka.dispatch import Handlers
 from shell.settings import Settings
@@ -125,7 +126,7 @@ class Probe:
         await self._send(record._replace(topic=self.topic) for record in records)
 
     async def _send(self, records: Iterable[Record]) -> None:
-        producer = AIOKafkaProducer(bootstrap_servers=self.settings.kafka, acks="all")
+        producer = AIOKafkaProducer(**connection(self.settings), acks="all")
         await producer.start()
         try:
             for r in records:
@@ -137,7 +138,7 @@ class Probe:
 
     async def on_topic(self) -> list[str]:
         """Return every value that is on the topic now."""
-        client = AIOKafkaConsumer(bootstrap_servers=self.settings.kafka, auto_offset_reset="earliest")
+        client = AIOKafkaConsumer(**connection(self.settings), auto_offset_reset="earliest")
         await client.start()
         try:
             client.assign([self.place])
@@ -191,7 +192,7 @@ async def _see(records: Sequence[Record], tx: Tx) -> None:
 
 @asynccontextmanager
 async def admin_of(settings: Settings) -> AsyncIterator[AIOKafkaAdminClient]:
-    admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka)
+    admin = AIOKafkaAdminClient(**connection(settings))
     await admin.start()
     try:
         yield admin
