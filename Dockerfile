@@ -21,6 +21,7 @@ RUN useradd --system --uid 10001 --home-dir /var/lib/shouwang --create-home shou
 WORKDIR /app
 COPY --from=build /app /app
 COPY contracts contracts
+COPY deploy/local/processes.yaml deploy/local/processes.yaml
 USER 10001
 EXPOSE 8000
 HEALTHCHECK --interval=10s --timeout=3s --start-period=30s --retries=6 \

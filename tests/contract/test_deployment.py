@@ -5,6 +5,7 @@ import json
 import re
 import shutil
 import subprocess
+import tempfile
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,10 @@ import pytest
 import yaml
 from shell.settings import PathSettings, Settings
 from shouwang.runtime import machine
+from shouwang.runtime.broker import docker_variable
+from shouwang.runtime.kafka import security
+from shouwang.runtime.kafka_acls import PROVISION
+from shouwang.runtime.kafka_users import KafkaUsers
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -138,6 +143,48 @@ def test_the_kubernetes_objects_of_a_service_carry_its_name(service: str) -> Non
     assert not wrong, f"deploy/k8s/base/{service}.yaml: not {service}, but {wrong}"
 
 
+@pytest.mark.parametrize("service", SERVICES)
+def test_every_service_is_its_own_user_of_kafka(service: str) -> None:
+    entry = COMPOSE["services"][service]
+    assert entry["environment"]["SHOUWANG_KAFKA_USERNAME"] == service
+    assert entry["configs"] == [{"source": f"kafka-{service}", "target": "/kafka/password"}]
+    (deployment,) = [d for d in rendered() if d["kind"] == "Deployment" and d["metadata"]["name"] == service]
+    env = {v["name"]: v.get("value") for v in _containers(deployment)[0]["env"]}
+    assert env["SHOUWANG_KAFKA_USERNAME"] == service
+    assert env["SHOUWANG_KAFKA_PASSWORD_FILE"] == "/kafka/password"
+    assert "SHOUWANG_KAFKA_TLS" not in env  # encrypted is the default
+    (volume,) = [v for v in deployment["spec"]["template"]["spec"]["volumes"] if v["name"] == "kafka"]
+    shown = [item["key"] for source in volume["projected"]["sources"] for item in source["secret"]["items"]]
+    assert shown == [service, "ca.crt"]
+
+
+def test_only_the_jobs_of_kafka_get_its_super_user() -> None:
+    administrators = {
+        name
+        for name, entry in COMPOSE["services"].items()
+        if entry.get("environment", {}).get("SHOUWANG_KAFKA_USERNAME") == PROVISION
+    }
+    assert administrators == {"users", "topics"}
+    holders = {d["metadata"]["name"] for d in rendered() if "shouwang-kafka-admin" in json.dumps(d)}
+    assert holders == {"topics", "kafka-grants"}
+
+
+def test_the_broker_of_compose_has_users_and_grants() -> None:
+    """Its settings are those of the local broker."""
+    with tempfile.TemporaryDirectory() as home:
+        users = KafkaUsers(Path(home), "kafka:9092")
+        users.make_passwords()
+        for name, value in security(users).items():
+            for user in ("broker", PROVISION):
+                value = value.replace(users.password(user), f"{user}-local")
+            assert COMPOSE["services"]["kafka"]["environment"][docker_variable(name)] == value
+
+
+def test_compose_has_a_password_for_every_user_of_kafka() -> None:
+    files = {path.name: path.read_text().strip() for path in (ROOT / "deploy/compose/kafka").iterdir()}
+    assert files == {user: f"{user}-local" for user in [*SERVICES, PROVISION]}
+
+
 def test_no_scalable_process_has_a_fixed_name_in_its_group() -> None:
     """Two replicas with one name fence each other endlessly."""
     for entry in COMPOSE["services"].values():
@@ -205,7 +252,7 @@ def test_the_kubernetes_base_renders_and_is_valid() -> None:
     for kind in ("Deployment", "Service"):
         assert {d["metadata"]["name"] for d in documents if d["kind"] == kind} == set(SERVICES), kind
     images = yaml.safe_load((BASE / "kustomization.yaml").read_text())["images"]
-    assert {image["name"] for image in images} == {f"shouwang-{name}" for name in SERVICES}
+    assert {image["name"] for image in images} == {f"shouwang-{name}" for name in [*SERVICES, "tools"]}
 
 
 def test_every_container_has_limits_and_no_privileges() -> None:
