@@ -14,6 +14,7 @@ import jsonschema_rs
 import kubernetes_validate
 import pytest
 import yaml
+from console.settings import SessionSettings
 from shell.settings import PathSettings, Settings
 from shouwang.runtime import machine
 from shouwang.runtime.broker import docker_variable
@@ -56,6 +57,7 @@ def composed(service: str) -> dict[str, Any]:
 
 def known_variables() -> set[str]:
     names = {f"SHOUWANG_{name.upper()}" for name in (*Settings.model_fields, *PathSettings.model_fields)}
+    names |= {f"SHOUWANG_CONSOLE_{name.upper()}" for name in SessionSettings.model_fields}
     names |= {f"SHOUWANG_DATABASE_URL_{name.upper()}" for name in STORED}
     names |= {f"SHOUWANG_URL_{name.upper()}" for name in STORED}
     return names

@@ -16,12 +16,13 @@ import yaml
 from fastapi.routing import APIRoute, iter_route_contexts
 from shell.access.auth import issue_token
 from shell.access.scopes import ROLES, Role
+from shell.http import docs_page
 from shouwang.runtime.services import SERVICES
 from starlette.routing import Mount, Route
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 # The API's own description; it holds no data.
-DESCRIPTION = {"/openapi.json", "/docs", "/docs/oauth2-redirect", "/redoc"}
+DESCRIPTION = {"/openapi.json", "/docs", *(f"/docs/{name}" for name in docs_page.FILES)}
 # Claims that give each role a scope, and the roles whose scope needs a claim.
 NATION: dict[str, Any] = {"division": "000000"}
 USCC = "52530302MJ00000017"

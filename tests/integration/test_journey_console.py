@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 
 import httpx
 import pytest
+from shouwang import console_session
 from shouwang.stories import people
 from shouwang.stories.people import CITY
 from shouwang.stories.platform import Platform
@@ -17,7 +18,7 @@ DEADLINE_SECONDS = 30
 async def screen(platform: Platform) -> AsyncIterator[httpx.AsyncClient]:
     """An HTTP client with the session of an officer of Qujing."""
     async with httpx.AsyncClient(base_url=platform.urls["console"], timeout=30, trust_env=False) as client:
-        signed_in = await client.post("/login", data={"token": platform.token("officer", division=CITY)})
+        signed_in = await console_session.sign_in(client, platform.token("officer", division=CITY))
         assert signed_in.status_code == 303
         yield client
 

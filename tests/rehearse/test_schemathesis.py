@@ -102,7 +102,10 @@ HIDDEN: Mapping[str, Any] = {
     "/": {"get": _PLAIN},
     "/policies": {"get": _PLAIN},
     "/logout": {"post": _PLAIN},
+    "/logout/backchannel": {"post": _PLAIN},
     "/login": {"get": _PLAIN, "post": _SIGN_IN},
+    "/login/start": {"get": _PLAIN},
+    "/login/callback": {"get": _PLAIN},
 }
 
 

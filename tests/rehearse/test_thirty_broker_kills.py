@@ -23,6 +23,7 @@ import pytest
 import synth
 from common.calendar import SHANGHAI
 from shell.settings import settings
+from shouwang import console_session
 from shouwang.commands.verify import check_all
 from shouwang.runtime import clock
 from shouwang.runtime.machine import Runtime
@@ -94,7 +95,7 @@ class Screen:
     async def run(self) -> None:
         """Read until cancelled. An ended stream is opened again, as a browser does."""
         async with httpx.AsyncClient(base_url=self._url, timeout=60, trust_env=False) as client:
-            answer = await client.post("/login", data={"token": self._token})
+            answer = await console_session.sign_in(client, self._token)
             assert answer.status_code == 303, answer.text
             while True:
                 with suppress(httpx.TransportError):

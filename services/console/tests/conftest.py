@@ -1,5 +1,6 @@
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from datetime import UTC, date, datetime, timedelta
+from http.cookies import SimpleCookie
 from types import SimpleNamespace
 from typing import Any
 from uuid import uuid4
@@ -8,13 +9,18 @@ import httpx
 import pytest
 from common.events import EntitlementsDecided, Event, VisitCancelled
 from common.message import Record, state_id, to_headers
+from console import session
 from console.domain.chain import Chain
 from console.domain.item_titles import ItemTitles
 from console.domain.meter import Meter
 from console.domain.steps import step_of
 from console.main import app
 from console.reader import Reader
+from console.settings import settings as console_settings
+from console.tokens import Tokens
+from fastapi import Request
 from msgspec.json import encode
+from shell import clock
 from shell.access.auth import issue_token
 
 NOON = datetime(2026, 11, 20, 4, 0, tzinfo=UTC)
@@ -30,6 +36,35 @@ def reader() -> Reader:
 
 
 @pytest.fixture
+def settings(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., None]]:
+    """`settings(name=value)` sets settings of the console for one test."""
+
+    def take(**values: str) -> None:
+        for name, value in values.items():
+            monkeypatch.setenv(f"SHOUWANG_CONSOLE_{name.upper()}", value)
+        console_settings.cache_clear()
+        app.state.seal = None
+
+    yield take
+    monkeypatch.undo()
+    console_settings.cache_clear()
+    app.state.seal = None
+
+
+def session_cookies(token: str) -> dict[str, str]:
+    """The cookies of a session with this token, as `/login` gives them."""
+    noted: dict[str, str] = {}
+    headers = [(b"host", b"console")]
+    scope = {"type": "http", "app": app, "scheme": "http", "path": "/", "headers": headers}
+    request = Request({**scope, "server": ("console", 80), "shouwang.console.cookies": noted})
+    session.begin(request, Tokens(token, clock.real_now().timestamp() + 3_600))
+    jar = SimpleCookie()
+    for line in noted.values():
+        jar.load(line)
+    return {name: morsel.value for name, morsel in jar.items()}
+
+
+@pytest.fixture
 async def browser(reader: Reader) -> AsyncIterator[Callable[..., httpx.AsyncClient]]:
     """`browser(role, division=…)` is signed in; `browser()` is not. An auditor's area is the nation by default."""
     clients: list[httpx.AsyncClient] = []
@@ -37,7 +72,9 @@ async def browser(reader: Reader) -> AsyncIterator[Callable[..., httpx.AsyncClie
     def client(role: Any = None, **scope: Any) -> httpx.AsyncClient:
         if role == "auditor":
             scope = {"division": "000000", **scope}
-        cookies = {"shouwang_token": issue_token(role, **scope)} if role else None
+        cookies = httpx.Cookies()
+        for name, value in (session_cookies(issue_token(role, **scope)) if role else {}).items():
+            cookies.set(name, value, domain="console.local")  # as if the console had set it
         made = httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://console", cookies=cookies)
         clients.append(made)
         return made

@@ -21,7 +21,9 @@ from shell import telemetry
 from shell.access.issuers import issuers
 from shell.http.answers import Watch, install_problems
 from shell.http.body_guard import Guard
+from shell.http.docs_page import add_docs
 from shell.http.openapi import describe_problems
+from shell.http.security_headers import SecurityHeaders
 from shell.http.streams import set_on_signals
 from shell.jobs import Job
 from shell.kafka.consumer import Consumer
@@ -105,13 +107,17 @@ class Service:
             description=description,
             lifespan=self._lifespan,
             telemetry=telemetry.REQUEST_SPANS,
+            docs_url=None,
+            redoc_url=None,
         )
         app.state.service = self
+        add_docs(app)
         install_problems(app)
         describe_problems(app)
         for router in (*routes, platform_routes(self)):
             app.include_router(router)
         app.add_middleware(Guard, routes=app.routes, settings=self.settings)
+        app.add_middleware(SecurityHeaders)
         app.add_middleware(Watch, service=self.name)
         return app
 

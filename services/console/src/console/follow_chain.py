@@ -1,7 +1,8 @@
 """Show the live page, and stream its content as server-sent events, one message (tick) every half second."""
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
+from functools import partial
 from typing import Final
 
 import msgspec
@@ -17,23 +18,30 @@ from console.domain.chain import Step, Stop
 from console.domain.meter import Meter, Station
 from console.domain.names import STAGES
 from console.reader import Reader
-from console.session import Viewer, caller_of, signed_in_page, token_of
+from console.session import Viewer, bearer_of, caller_of, is_over, signed_in_page, token_of, valid
 
 STREAMS_MAX: Final = 64
 STOPS_SHOWN: Final = 5
 TICK_SECONDS: Final = 0.5
+RETRY_MS: Final = 500
 router = APIRouter(tags=["console"])
 _encode = msgspec.json.Encoder().encode
 
 
-def chain_stream(reader: Reader, token: str) -> EventStream:
-    """Return the stream of ticks for one screen. It ends when the screen leaves or is too slow, the process stops, or
-    the token expires."""
-    return EventStream(_ticks(reader, token), reader.closing, expires_at=None)
+def chain_stream(
+    reader: Reader, token: str, is_over: Callable[[], bool] = lambda: False, renewed_at: float | None = None
+) -> EventStream:
+    """Return the stream of ticks for one screen. It ends when the screen leaves or is too slow, the process stops, the
+    token expires, or the session `is_over`.
+
+    `renewed_at`: the end of the use of this token, if the session gets another one. The answer ends then, and the
+    browser connects again. In seconds since 1970, real time.
+    """
+    return EventStream(_ticks(reader, token, is_over), reader.closing, expires_at=renewed_at)
 
 
-async def _ticks(reader: Reader, token: str) -> AsyncGenerator[bytes]:
-    """Yield one message per TICK_SECONDS, and the message `ended` when the token is no longer valid.
+async def _ticks(reader: Reader, token: str, is_over: Callable[[], bool]) -> AsyncGenerator[bytes]:
+    """Yield one message per TICK_SECONDS, and the message `ended` when the token or the session is no longer valid.
 
     It keeps a position in the chain and no queue.
     """
@@ -41,9 +49,12 @@ async def _ticks(reader: Reader, token: str) -> AsyncGenerator[bytes]:
     reader.watchers += 1
     reader.watched.set()
     try:
+        yield b"retry: %d\n\n" % RETRY_MS
         while True:
             try:
-                caller = caller_of(token)
+                caller = await caller_of(token)
+                if is_over():
+                    raise Unauthenticated("the session is over")
             except (Unauthenticated, NotAllowed):
                 yield b"event: ended\ndata: {}\n\n"
                 return
@@ -104,7 +115,7 @@ def step_out(step: Step) -> dict[str, object]:
 @needs_no_credential
 async def show_chain(request: Request) -> Response:
     """The live page."""
-    return signed_in_page(request, "chain.html")
+    return await signed_in_page(request, "chain.html")
 
 
 @router.get("/api/stream", include_in_schema=False)
@@ -112,4 +123,8 @@ async def stream(request: Request, caller: Viewer) -> Response:
     reader: Reader = request.app.state.reader
     if reader.watchers >= STREAMS_MAX:
         raise TooBusy("too many screens are open; try again later")
-    return chain_stream(reader, token_of(request))
+    if bearer_of(request) is not None:
+        return chain_stream(reader, await token_of(request))
+    session = await valid(request)
+    renewed_at = session.tokens.used_until if session.tokens.refresh_token else None
+    return chain_stream(reader, session.tokens.access_token, partial(is_over, request, session), renewed_at)

@@ -7,24 +7,34 @@ from contextlib import asynccontextmanager
 from importlib.resources import files
 
 import httpx
-from fastapi import APIRouter, FastAPI, Request, Response
+from fastapi import APIRouter, Depends, FastAPI, Request, Response
 from fastapi.responses import JSONResponse
 from fastapi.staticfiles import StaticFiles
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from shell import telemetry
+from shell.access.issuers import local_is_on
 from shell.access.route_marks import needs_no_credential
 from shell.http.answers import Watch, install_problems
 from shell.http.body_guard import Guard
+from shell.http.docs_page import add_docs
 from shell.http.openapi import describe_problems
+from shell.http.security_headers import SecurityHeaders
 from shell.http.streams import set_on_signals
 from shell.settings import settings
 from shell.watchdog import Watchdog
 
-from console import follow_chain, page, show_alerts, show_person, show_policies, sign_in
+from console import follow_chain, show_alerts, show_person, show_policies, sign_in, sign_out
+from console.cookies import Cookies
 from console.domain.chain import Chain
 from console.domain.item_titles import ItemTitles
 from console.domain.meter import Meter
+from console.ended_sessions import EndedSessions
+from console.forms import FormExpired, own_page
+from console.issuer import configured
+from console.page import POLICY
 from console.reader import Reader
+from console.settings import settings as console_settings
+from console.tokens import Renewals
 
 platform = APIRouter(tags=["platform"])
 
@@ -66,6 +76,8 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         await asyncio.gather(guarding, return_exceptions=True)
         await app.state.reader.close()
         await app.state.peers.aclose()
+        if app.state.issuer is not None:
+            await app.state.issuer.close()
         app.state.watchdog.leave()
 
 
@@ -75,15 +87,25 @@ app = FastAPI(
     description="Pages about all services: the live page, persons, lists and alerts.",
     lifespan=lifespan,
     telemetry=telemetry.REQUEST_SPANS,
+    dependencies=[Depends(own_page)],
+    docs_url=None,
+    redoc_url=None,
 )
 app.state.titles = ItemTitles()
 app.state.reader = Reader(settings(), Chain(), Meter(), app.state.titles)
 app.state.watchdog = Watchdog("console", [app.state.reader.part()], settings())
 app.state.peers = httpx.AsyncClient(timeout=5, trust_env=False)
+app.state.issuer = configured(console_settings())
+app.state.local_tokens = local_is_on()
+app.state.renewals = Renewals(app.state.issuer)
+app.state.ended_sessions = EndedSessions()
+add_docs(app)
 install_problems(app)
+app.add_exception_handler(FormExpired, sign_in.on_form_expired)
 describe_problems(app)
 for router in (
     sign_in.router,
+    sign_out.router,
     follow_chain.router,
     show_person.router,
     show_alerts.router,
@@ -93,5 +115,6 @@ for router in (
     app.include_router(router)
 app.mount("/static", StaticFiles(directory=str(files("console") / "static")), name="static")
 app.add_middleware(Guard, routes=app.routes, settings=settings())
-app.add_middleware(page.Secure)
+app.add_middleware(Cookies)
+app.add_middleware(SecurityHeaders, policy=POLICY, https=(console_settings().url or "").startswith("https:"))
 app.add_middleware(Watch, service="console")

@@ -20,11 +20,12 @@ async def fetch(request: Request, service: str, path: str, **params: Any) -> Any
     """Return the JSON answer of a service to GET. Raises Unauthenticated, NotAllowed or NotFound if the service
     answered so, and PeerAway for any other answer or none."""
     client: httpx.AsyncClient = request.app.state.peers
+    token = await token_of(request)
     try:
         answer = await client.get(
             f"{peer_url(service)}{path}",
             params=params,
-            headers={"Authorization": f"Bearer {token_of(request)}"},
+            headers={"Authorization": f"Bearer {token}"},
         )
     except httpx.HTTPError as error:
         raise PeerAway(f"{service} is away") from error

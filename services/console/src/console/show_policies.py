@@ -34,7 +34,7 @@ Version = Annotated[str, Path(pattern=r"^[0-9a-f]{32}$")]
 @needs_no_credential
 async def show_policies(request: Request) -> Response:
     """The page of lists."""
-    return signed_in_page(request, "policies.html")
+    return await signed_in_page(request, "policies.html")
 
 
 @router.get("/api/policies")

@@ -2,7 +2,7 @@
 "use strict";
 
 (() => {
-  const SHOWN_MAX = 100, SILENT_MS = 5000;
+  const SHOWN_MAX = 100, SILENT_MS = 5000, AGAIN_MS = 5000;
   const by = (id) => document.getElementById(id);
   const body = by("steps"), hold = by("hold"), link = by("link");
   const number = new Intl.NumberFormat("zh-CN"), waitingRows = [], shown = new Set();
@@ -127,15 +127,26 @@
   function listen() {
     const source = new EventSource("/api/stream");
     source.onmessage = (event) => onTick(JSON.parse(event.data));
-    source.onerror = () => setLink("lost", "连接中断，正在重连");
+    source.onerror = () => {
+      setLink("lost", "连接中断，正在重连");
+      if (source.readyState === EventSource.CLOSED) setTimeout(listenAgain, AGAIN_MS);
+    };
     source.addEventListener("ended", () => { source.close(); location.assign("/login"); });
+  }
+
+  // The server refused the stream: the session is over, or the platform is busy.
+  async function listenAgain() {
+    try {
+      await get("/api/alerts/open", true);
+    } catch {
+      // a session that is over is on its way to the sign-in page
+    }
+    listen();
   }
 
   async function showAlerts() {
     try {
-      const answer = await fetch("/api/alerts/open", { credentials: "same-origin" });
-      if (!answer.ok) throw new Error(String(answer.status));
-      const found = await answer.json();
+      const found = await get("/api/alerts/open", true);
       const names = Object.entries(found.by_name).sort((a, b) => b[1] - a[1]).slice(0, 2);
       by("alerts").textContent = number.format(found.open);
       by("alert-note").textContent = names.map(([name, count]) => `${name} ${count}`).join(" · ") || "本辖区";
@@ -156,7 +167,7 @@
 
   async function showGaps() {
     try {
-      const { gaps } = await get("/api/alerts/gaps");
+      const { gaps } = await get("/api/alerts/gaps", true);
       by("gaps").replaceChildren(...gaps.map(gapBox));
       by("gap-card").hidden = gaps.length === 0;
     } catch {

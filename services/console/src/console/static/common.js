@@ -16,8 +16,10 @@ function clockText(instant) {
   return shanghai(instant, { hour: "2-digit", minute: "2-digit", second: "2-digit" });
 }
 
-async function get(path) {
-  const answer = await fetch(path, { credentials: "same-origin" });
+// A call with `byItself` does not count as an action of the user, so the session may end meanwhile.
+async function get(path, byItself = false) {
+  const headers = byItself ? { "X-Made-By-Page": "1" } : {};
+  const answer = await fetch(path, { credentials: "same-origin", headers });
   if (answer.status === 401) location.assign("/login");
   if (!answer.ok) throw new Error(String(answer.status));
   return answer.json();

@@ -209,7 +209,7 @@
 
   // read the whole page again only after a job has ended: its proof takes a second
   async function followSimulation(mine, policy, id) {
-    const found = await get(`/api/simulations/${id}`);
+    const found = await get(`/api/simulations/${id}`, true);
     if (mine !== asked) return;
     showGate(policy, found);
     showSimulation(found);
@@ -218,7 +218,7 @@
   }
 
   async function followRedecision(mine, version) {
-    const found = await get(`/api/policies/${version}/redecision`);
+    const found = await get(`/api/policies/${version}/redecision`, true);
     if (mine !== asked) return;
     showRedecision(found);
     if (!found.redecided_at) later(mine, () => followRedecision(mine, version));
