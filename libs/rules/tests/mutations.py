@@ -2,20 +2,24 @@
 
 from collections.abc import Callable, Iterator
 from datetime import timedelta
-from typing import Any, get_args
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
-from common.events.facts import Benefit, MeritKind
+from rules.form.condition_form import Condition
 
+
+def literals(annotation: Any) -> Iterator[Any]:
+    """The words that a field of a condition allows."""
+    if get_origin(annotation) is Literal:
+        yield from get_args(annotation)
+    for part in get_args(annotation):
+        yield from literals(part)
+
+
+FIELDS = {name: hint for name, hint in get_type_hints(Condition).items() if name != "absent_means"}
 WORDS: dict[str, tuple[Any, ...]] = {
-    "low_income_in": ("dibao", "tekun", "bianyuan", "gangxing", "fanpin"),
-    "support_in": ("concentrated", "scattered"),
-    "living_tag": ("alone", "empty_nest", "left_behind"),
-    "special_family": ("dead", "disabled"),
-    "place_in": ("home", "institution", "elsewhere"),
+    **{name: words for name, hint in FIELDS.items() if (words := tuple(literals(hint)))},
     "hukou_in": ("530302", "140700", "530300"),
     "residence_in": ("530302", "140702", "530300"),
-    "merit_in": get_args(MeritKind),
-    "benefit_elsewhere_in": get_args(Benefit),
     "applied": (),
     "levels": (1, 2, 3, 4),
     "classes": (1, 2, 3, 4, 5, 6, 7),
@@ -76,6 +80,8 @@ def of_condition(path: tuple[Any, ...], said: dict[str, Any], lowest: Lowest) ->
             yield from of_words((*path, name), part, named)
     elif name in WORDS:
         yield from of_words(path, name, said[name])
+    elif not isinstance(said[name], int):
+        raise NotImplementedError(f"mutations.WORDS has no other words for the test {name}: {said[name]!r}")
     else:
         for step in (-1, 1):
             change = put(path, name, said[name] + step)

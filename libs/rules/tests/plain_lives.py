@@ -18,6 +18,8 @@ from common.events.facts import (
 from rules.facts.timeline import Fact
 
 SOMEWHERE = "530300"
+NAMES = {"hukou", "residence", "age", "disability", "low_income", "living", "special", "ability", "place"}
+NAMES |= {"merits", "elsewhere", "wishes"}
 Plain = dict[str, Any]
 
 
@@ -26,7 +28,9 @@ def _years_before(day: date, years: int) -> date:
 
 
 def life(known: Plain, on: date) -> tuple[list[Fact], list[Ability]]:
-    """Facts that give a person exactly these values on a day."""
+    """Facts that give a person exactly these values on a day. `known`: by name of the circumstance."""
+    if strange := known.keys() - NAMES:
+        raise NotImplementedError(f"plain_lives.life gives no fact of {', '.join(sorted(strange))}")
 
     def fact(kind: str, value: Any, valid_to: date | None = None) -> Fact:
         return Fact(kind, value, None, valid_to, kind, "urn:cn:exchange:test", 1)

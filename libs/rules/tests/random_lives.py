@@ -250,7 +250,7 @@ class Chance:
                 born = Registration(sex="1", birth_date=self._birth())
                 if self.rng.random() < 0.1:  # a person with a residence permit
                     return born
-                return msgspec.structs.replace(born, hukou_division=pick(PLACES), hukou_kind="rural")
+                return msgspec.structs.replace(born, hukou_division=pick(PLACES), hukou_kind=pick(["urban", "rural"]))
             case "residence":
                 return Residence(division=pick(PLACES), place=pick(["home", "home", "institution", "elsewhere"]))
             case "disability":
@@ -274,8 +274,10 @@ class Chance:
             case "death":
                 papers = ["cremation", "medical_certificate", "reported", "reported", "register_cancelled"]
                 return Death(evidence=pick(papers))
-            case _:
+            case "alive":
                 return Alive(method="visit")
+            case _:
+                raise NotImplementedError(f"random_lives._value has no value of {kind}")
 
     def _birth(self) -> date:
         """A birth date with a birthday that matters in these months, often on 29 February."""

@@ -3,14 +3,14 @@
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import msgspec
 import yaml
 from common.calendar import add_months
 from common.events.ability import Ability
 from common.events.entitlement import MoveGap
-from common.events.facts import Statement, Value
+from common.events.facts import Kind, Statement, Value
 from rules.deciding.choices import Choice
 from rules.deciding.decide import Decision, decide
 from rules.deciding.gaps import gaps_of_moves
@@ -19,13 +19,13 @@ from rules.facts.timeline import Fact, abilities_known_at, facts_known_at
 from rules.money.due import due
 
 POLICY = Path(__file__).parents[3] / "contracts" / "policy"
-KINDS = ["registration", "residence", "disability", "low_income", "living_situation"]
-KINDS += ["special_family", "household", "death", "alive", "merit", "benefit_elsewhere", "application"]
+KINDS: tuple[str, ...] = get_args(Kind)
 DEFAULTS: dict[str, dict[str, Any]] = {
     "registration": {"sex": "1", "hukou_kind": "rural"},
     "application": {"channel": "counter"},
 }
 VERB = {"corrects": "corrected", "annuls": "annulled", "ends": "ended"}
+BESIDE = ("id", "said", "from", "to", "rank", "via")  # of a fact, beside its kind and its verb
 
 
 class Story:
@@ -33,7 +33,7 @@ class Story:
 
     def __init__(self, name: str, told: dict[str, Any]) -> None:
         self.name, self.moments = name, told["then"]
-        self.statements = _statements(told["facts"])
+        self.statements = _statements(name, told["facts"])
         self.abilities = [_ability(row) for row in told.get("abilities", [])]
         self.choices = [_choice(row) for row in told.get("choices", [])]
         keys = ("expect", "none", "pays")
@@ -86,13 +86,17 @@ def _instant(day: date) -> datetime:
     return datetime.combine(day, time(1), UTC)
 
 
-def _statements(rows: list[dict[str, Any]]) -> list[Statement]:
+def _statements(story: str, rows: list[dict[str, Any]]) -> list[Statement]:
     """Household values reach a person as copies, which `via` marks."""
     chains: dict[str, tuple[str, str]] = {}
     made = []
     for row in rows:
         verb = next((v for v in VERB if v in row), None)
         named = next((k for k in KINDS if k in row), None)
+        if strange := sorted(row.keys() - {verb, named, *BESIDE}):
+            raise ValueError(f"{story}: fact {row['id']}: {', '.join(strange)} is no kind of fact, or a second one")
+        if verb is None and named is None:
+            raise ValueError(f"{story}: fact {row['id']} has no kind")
         kind, chain = chains[row[verb]] if verb else (str(named), row["id"])
         chains[row["id"]] = kind, chain
         value = {"of": kind, **DEFAULTS.get(kind, {}), **row[named]} if named else None

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 import pytest
+import slow_oracle
 from common.events.ability import Ability
 from common.events.coverage import FeedDeclared
 from common.events.entitlement import Entitlement
@@ -29,6 +30,7 @@ from slow_oracle import Found, Told, dated, death, decided, last_words, read_law
 POLICY = Path(__file__).parents[3] / "contracts" / "policy"
 CASES = int(os.environ.get("SHOUWANG_CASES", "160"))
 CASES_PER_TEST = 20
+LIVES_MAX = 100
 SEEDS = range(0, CASES, CASES_PER_TEST)
 REAL_LAW, REAL_LISTS = read_law(POLICY), Lists(load_lists(POLICY).values())
 
@@ -206,3 +208,27 @@ def test_an_explanation_of_a_random_day_agrees_with_the_decision(start: int) -> 
             for item in ITEMS:
                 said = explain(facts, life.abilities, lists, item, day, choices=life.choices)
                 assert said.outcome == states.get(item, "refused"), (seed, day, item)
+
+
+EVERY_TEST = sorted({*slow_oracle.ASKS_FOR})
+
+
+@pytest.mark.parametrize("name", EVERY_TEST)
+@pytest.mark.parametrize("wrong", [True, False])
+def test_the_random_lives_notice_a_test_that_has_always_the_same_answer(
+    name: str, wrong: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Here the oracle is wrong. A wrong `read` or `holds` in the table makes the same difference."""
+    right = slow_oracle.leaf
+
+    def leaf(test: str, wanted: Any, world: slow_oracle.World) -> bool | None:
+        answer = right(test, wanted, world)
+        return wrong if test == name and answer is not None else answer
+
+    monkeypatch.setattr(slow_oracle, "leaf", leaf)
+    for seed in range(LIVES_MAX):
+        chance = Chance(seed)
+        law, life = chance.law(), life_of(chance)
+        if name in str(law) and first_difference(life, law, lists_of(law), every_day(chance)):
+            return
+    pytest.fail(f"random_lives: no law and life of {LIVES_MAX} depends on {name}")

@@ -70,7 +70,7 @@ def test_a_good_file_loads(tmp_path: Path) -> None:
             "has amount and pay, or neither",
         ),
         ("    conditions:", "    standard: 由当地制定\n    conditions:", "belongs to a cash item without amount"),
-        ("item: longevity_allowance", "item: dibao", "holds item dibao"),
+        ("item: longevity_allowance", "item: dibao", "holds item dibao, so its name must be dibao.yaml"),
         ("item: longevity_allowance", "item: bonus", "no item code"),
         ("status: documented", "status: hearsay", "Invalid enum value 'hearsay'"),
         ("locator: 第1行", "locator: ''", "locator"),

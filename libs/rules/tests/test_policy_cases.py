@@ -1,7 +1,8 @@
 """The cases in `contracts/policy/cases` have the results that an official expects."""
 
 import random
-from datetime import timedelta
+from datetime import date, timedelta
+from typing import Any
 
 import pytest
 from rules.deciding.lists import Lists
@@ -16,6 +17,21 @@ STORIES = [pytest.param(story, id=story.name) for story in all_stories()]
 @pytest.mark.parametrize("story", STORIES)
 def test_the_case_has_the_expected_result(story: Story) -> None:
     assert list(story.differences(LISTS)) == []
+
+
+@pytest.mark.parametrize(
+    ("fact", "fault"),
+    [
+        ({"hospital": {"ward": "1"}}, "长者: fact a: hospital is no kind of fact"),
+        ({}, "长者: fact a has no kind"),
+        ({"alive": {"method": "visit"}, "death": {"evidence": "reported"}}, "alive is no kind of fact, or a second"),
+        ({"alive": {"method": "visit"}, "form": "2023-01-01"}, "长者: fact a: form is no kind"),
+    ],
+)
+def test_a_case_with_a_misspelt_fact_is_rejected_with_its_place(fact: dict[str, Any], fault: str) -> None:
+    row = {"id": "a", "said": date(2023, 1, 1), **fact}
+    with pytest.raises(ValueError, match=fault):
+        Story("长者", {"facts": [row], "then": []})
 
 
 @pytest.mark.parametrize("story", STORIES)

@@ -19,23 +19,14 @@ from rules.deciding.wording import condition_text
 from rules.facts.timeline import Fact
 from rules.form.circumstances import CIRCUMSTANCES
 from rules.form.policy import PolicyList, load_lists
-from rules.form.situation import AGE, NOTHING_KNOWN, PLACE, SEVERAL, SLOTS, with_value
+from rules.form.situation import AGE, NOTHING_KNOWN, REST, SEVERAL, SLOTS, with_value
 from rules.words.explain import Explanation, explain
 from rules.words.remedies import TOLD_MAX
 
 REAL = Lists(load_lists(Path(__file__).parents[3] / "contracts" / "policy").values())
 TODAY = date(2026, 11, 20)
-KIND_OF = {
-    "disability": "disability",
-    "low_income": "low_income",
-    "living": "living_situation",
-    "special": "special_family",
-    "ability": "ability_result",
-    "place": "residence",
-    "merits": "merit",
-    "elsewhere": "benefit_elsewhere",
-    "wishes": "application",
-}
+# Circumstances of which every change is tried. A remedy never suggests a move; a birthday has its own search.
+KIND_OF = {row.name: row.fact.code for slot, row in enumerate(CIRCUMSTANCES) if slot in REST and slot != AGE}
 MERITS = ("veteran", "special_contribution")
 SLOT_OF = {name: SLOTS[name] for name in KIND_OF}
 KNOWN = {slot: row.known for slot, row in enumerate(CIRCUMSTANCES) if slot not in SEVERAL}
@@ -131,6 +122,7 @@ def several(rng: random.Random, name: str) -> frozenset[Any]:
         return frozenset(rng.sample(MERITS, rng.randint(1, 2)))
     if name == "elsewhere":
         return frozenset((benefit, 1000) for benefit in rng.sample(BENEFITS, 2))
+    assert name == "wishes", f"test_remedies.several and options have no values of {name}"
     return frozenset((item, "apply") for item in rng.sample(ITEMS, 2))
 
 
@@ -138,7 +130,7 @@ def options(known: Plain, name: str) -> list[Any]:
     """Every other possible value."""
     slot, now = SLOT_OF[name], known.get(name)
     if slot in KNOWN:
-        return [*KNOWN[slot], *([None] if slot != PLACE else [])]
+        return [*KNOWN[slot], *([] if KIND_OF[name] in ("registration", "residence") else [None])]
     had = sorted(now or ())
     fewer = [frozenset(some) or None for n in range(len(had) + 1) for some in combinations(had, n)]
     if name == "elsewhere":

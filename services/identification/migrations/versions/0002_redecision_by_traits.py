@@ -7,6 +7,17 @@ down_revision = "0001"
 branch_labels = None
 depends_on = None
 
+# Letters of the circumstances in stored traits. A migration that adds a letter names it here and sets all lines to '*'.
+LETTERS = {
+    "a": "ability",
+    "d": "disability",
+    "e": "elsewhere",
+    "l": "low_income",
+    "m": "merits",
+    "s": "special",
+    "v": "living",
+    "w": "wishes",
+}
 STATEMENTS = """
 ALTER TABLE persons DROP COLUMN places, ADD COLUMN traits text COLLATE "C";
 UPDATE persons SET traits = '*' WHERE decision IS NOT NULL; -- touched by every edit until they are decided again

@@ -94,8 +94,7 @@ def traits_of(facts: Iterable[Fact], abilities: Sequence[Ability], died_on: date
     periods: list[tuple[str, date | None, date | None]] = []
     for kind, value, valid_from, valid_to, *_ in facts:
         for prefix, read, encode in _WRITERS.get(kind, ()):
-            if (held := read(value)) is not None:
-                found[prefix + encode(held)] = None
+            found[prefix + encode(read(value))] = None
         if kind in _PLACES:
             found[_PLACES[kind](value)] = None
             periods.append((kind, valid_from, valid_to))

@@ -26,8 +26,9 @@ def _never(_argument: Any, _value: Any) -> bool:
 class Test(NamedTuple):
     """A test of a condition. `argument` is the value of the condition's field, `value` the person's value.
 
-    `holds`: the answer; None if the fact does not contain it. `text`: the condition in Chinese. `denied`: only for a
-    circumstance with several values; whether the known values make the answer no, even if other facts are missing.
+    `holds`: the answer; None if the fact does not contain it, only for kinds whose missing facts mean no.
+    `text`: the condition in Chinese. `denied`: only for a circumstance with several values; whether the known values
+    make the answer no, even if other facts are missing.
     """
 
     holds: Callable[[Any, Any], bool | None]
@@ -39,8 +40,10 @@ class Circumstance(NamedTuple):
     """A row: one circumstance of a person. `name`: its public name. `fact`: the kind of fact that gives its value.
 
     `tests`: by field of `Condition`. `text`: a value in Chinese.
-    `read`: turns the value of a fact into the person's value (None: the fact leaves it out). The rows of age, ability
-    and places have no `read`; `rules.deciding.changes` reads them.
+    `read`: turns the value of a fact into the person's value, never into None: None means that there is no fact, and
+    for some kinds the platform would ask for a fact that it has. A part that a fact leaves out is a value of its own,
+    such as "", which no test accepts. The rows of age, ability and places have no `read`; `rules.deciding.changes`
+    reads them.
     `letter`, `encode`, `parse`: how a value is written in a traits line (`rules.deciding.traits`). No letter: the line
     leaves it out, or writes it with a place.
     `known`: every possible value, the mildest first.

@@ -251,7 +251,7 @@ def load_item(path: Path) -> ItemPolicy:
     """Read the item of a file. The file has the item's code as its name. Raises PolicyError."""
     item: ItemPolicy = _convert(path, ItemPolicy)
     if item.item != path.stem:
-        raise PolicyError(f"{path}: holds item {item.item}")
+        raise PolicyError(f"{path}: holds item {item.item}, so its name must be {item.item}.yaml")
     return item
 
 

@@ -22,12 +22,18 @@ from rules.deciding.segment import Segment
 from rules.deciding.wording import condition_text, value_text
 from rules.form.circumstances import CIRCUMSTANCES, monthly_text
 from rules.form.policy import Condition
-from rules.form.situation import AGE, ELSEWHERE, NOTHING_KNOWN, PLACE, REST, SEVERAL, TEST, with_value
+from rules.form.situation import AGE, ELSEWHERE, HUKOU, NOTHING_KNOWN, RESIDENCE, REST, SEVERAL, TEST, with_value
 from rules.proof.cells import cells
 
 TOLD_MAX: Final = 5
 _AT_ONCE_MAX: Final = 3  # circumstances that change together
 _TRIED_MAX: Final = 20_000
+# Parts of a fact about a place. Their fact cannot become unknown without the place.
+_WITH_PLACE: Final = frozenset(
+    slot
+    for slot in REST
+    if slot != AGE and CIRCUMSTANCES[slot].fact in (CIRCUMSTANCES[HUKOU].fact, CIRCUMSTANCES[RESIDENCE].fact)
+)
 _HELPED: Final = ("granted", "choice_required", "suspended")
 Values = dict[int, Any]  # by slot
 
@@ -131,15 +137,15 @@ class _Search:
     def _other(self, slot: int, axis: Iterable[Any]) -> tuple[Any, ...]:
         """Return the values that may replace the present one.
 
-        An age may only rise. An unknown age, or an unknown kind of place, is not replaced. A known kind of place never
-        becomes unknown, because the residence would be unknown with it.
+        An age may only rise. An unknown age, or an unknown part of a fact about a place, is not replaced. A known part
+        never becomes unknown, because the place would be unknown with it.
         """
         now = self._now(slot)
         if slot == AGE:
             return tuple(v for v in axis if v is not None and now is not None and v > now)
-        if slot == PLACE and now is None:  # the residence is unknown, so no list of a residence counts yet
+        if slot in _WITH_PLACE and now is None:  # the place is unknown, so no list of that place counts yet
             return ()
-        return tuple(v for v in axis if v != now and not (slot == PLACE and v is None))
+        return tuple(v for v in axis if v != now and not (slot in _WITH_PLACE and v is None))
 
     def _sets(self, slot: int, axis: Iterable[Any]) -> tuple[Any, ...]:
         """Return the sets of values that a person may have, each with the present values that no test reads.
