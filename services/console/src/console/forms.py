@@ -76,6 +76,10 @@ async def fields(request: Request) -> dict[str, str]:
     """The fields of a form; of a field that occurs several times, the first value."""
     body = (await request.body()).decode("utf-8", "replace")
     try:
-        return {name: values[0] for name, values in parse_qs(body, max_num_fields=20).items()}
-    except ValueError:
+        return _first_values(body)
+    except ValueError:  # too many fields
         return {}
+
+
+def _first_values(body: str) -> dict[str, str]:
+    return {name: values[0] for name, values in parse_qs(body, max_num_fields=20).items()}

@@ -87,9 +87,11 @@ def stored(request: Request) -> Session | None:
 
 def is_over(request: Request, session: Session) -> bool:
     """Whether it has lasted too long, or an end of it is known here."""
-    now = clock.real_now().timestamp()
-    too_old = now >= session.started_at + settings().session_seconds_max
-    return too_old or ended_sessions(request).has(session.names, session.started_at)
+    return _is_too_old(session) or ended_sessions(request).has(session.names, session.started_at)
+
+
+def _is_too_old(session: Session) -> bool:
+    return clock.real_now().timestamp() >= session.started_at + settings().session_seconds_max
 
 
 async def valid(request: Request) -> Session:

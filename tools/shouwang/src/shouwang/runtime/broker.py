@@ -141,12 +141,16 @@ class DockerKafka:
 
     def _require_users(self) -> None:
         """Raise LocalProblem for a container from before the broker had users: its settings cannot be changed."""
-        shown = _docker("inspect", "--format", f'{{{{index .Config.Labels "{USERS_LABEL}"}}}}', self.name)
-        if shown.returncode == 0 and shown.stdout.strip() != "1":
+        if self._was_made_without_users():
             raise LocalProblem(
                 f"The container {self.name} has a Kafka without users: remove it and its topics with "
                 f"`docker rm {self.name}`, or run Kafka with Java and Maven."
             )
+
+    def _was_made_without_users(self) -> bool:
+        """False if no container exists."""
+        shown = _docker("inspect", "--format", f'{{{{index .Config.Labels "{USERS_LABEL}"}}}}', self.name)
+        return shown.returncode == 0 and shown.stdout.strip() != "1"
 
     def run_command(self) -> list[str]:
         """Write the settings of the broker to a file; returns the arguments of `docker` that create the container."""

@@ -19,13 +19,7 @@ from shouwang.runtime import broker, processes
 from shouwang.runtime.kafka import answers
 from shouwang.runtime.kafka_acls import PROVISION
 from shouwang.runtime.kafka_users import KafkaUsers
-from shouwang.runtime.paths import (
-    PRIVATE_UMASK,
-    close_to_others,
-    default_home,
-    demo_file,
-    write_atomically,
-)
+from shouwang.runtime.paths import PRIVATE_UMASK, close_to_others, default_home, demo_file, write_atomically
 from shouwang.runtime.ports import PortPolicy, Ports
 from shouwang.runtime.postgres import Postgres
 from shouwang.runtime.problems import LocalProblem
