@@ -53,7 +53,8 @@ BATCH_MIN, BATCH_MAX = 50, 400
 BY_TOPIC, RETURNED = 0.2, 0.05
 STEPS_AFTER = 12  # kills continue while the last deliveries are processed
 QUIET_SECONDS = 400
-ENV = {"SHOUWANG_PAY_FROM_MONTH": f"{LOADED_ON:%Y-%m}"}
+# the tokens are issued once, before the kills: a slow machine must not make them too old for an approval
+ENV = {"SHOUWANG_PAY_FROM_MONTH": f"{LOADED_ON:%Y-%m}", "SHOUWANG_SIGN_IN_SECONDS_MAX": "7200"}
 Event = dict[str, Any]
 
 

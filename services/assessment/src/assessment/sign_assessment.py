@@ -10,7 +10,7 @@ from common.errors import Conflict, NotAllowed, NotFound
 from common.events import AbilitiesDetermined, AssessmentSigned
 from fastapi import APIRouter, Depends
 from shell import clock
-from shell.access.auth import Caller, require
+from shell.access.auth import Caller, require_fresh
 from shell.service import Db
 from shell.store.transaction import Tx
 
@@ -26,7 +26,7 @@ COMA_TOTAL: Final = 0
 
 @router.post("/v1/assessments/{assessment_id}/sign")
 async def sign_assessment(
-    assessment_id: UUID, db: Db, caller: Annotated[Caller, Depends(require("assessor", "approver"))]
+    assessment_id: UUID, db: Db, caller: Annotated[Caller, Depends(require_fresh("assessor", "approver", "admin"))]
 ) -> AssessmentOut:
     """Sign a scored assessment. The person who submitted it may not sign. The person who signed can send the signature
     again; it changes nothing. If another person has signed, the answer is 409."""

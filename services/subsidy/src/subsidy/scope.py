@@ -6,13 +6,13 @@ from typing import Annotated
 from common.codes import divisions
 from common.errors import NotAllowed, NotFound
 from fastapi import Depends
-from shell.access.auth import Caller, require
+from shell.access.auth import Caller, require, require_fresh
 from shell.access.scopes import Areas, Everything, scope_of
 
 from subsidy.store.batches import Batch
 
 Officer = Annotated[Caller, Depends(require("officer"))]
-Approver = Annotated[Caller, Depends(require("approver"))]
+Approver = Annotated[Caller, Depends(require_fresh("approver", "admin"))]
 OfficerOrApprover = Annotated[Caller, Depends(require("officer", "approver"))]
 Reader = Annotated[Caller, Depends(require("officer", "approver", "auditor"))]
 

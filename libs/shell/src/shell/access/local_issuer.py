@@ -6,7 +6,7 @@ Only the command line, tests and demonstrations use this module; a service verif
 
 import json
 import os
-from functools import cache
+from functools import lru_cache
 from pathlib import Path
 from typing import Final
 
@@ -59,11 +59,16 @@ def issue_token(
     return jwt.encode(header, {k: v for k, v in claims.items() if v is not None}, key)
 
 
-@cache
 def signing_key() -> ECKey:
-    """Return the private key. The first use creates its file, which only the file's owner can read, and the file of the
-    public keys beside it."""
-    return create_keys(paths().token_key, paths().token_jwks)
+    """Return the private key of the present home. The first use creates its file and the file of the public keys; only
+    their owner can read them."""
+    found = paths()
+    return _keys_of(found.token_key, found.token_jwks)
+
+
+@lru_cache(maxsize=8)
+def _keys_of(private: Path, public: Path) -> ECKey:
+    return create_keys(private, public)
 
 
 def create_keys(private: Path, public: Path) -> ECKey:
@@ -74,14 +79,14 @@ def create_keys(private: Path, public: Path) -> ECKey:
     named = {**key.as_dict(private=False), "kid": key.thumbprint(), "alg": ALGORITHM, "use": "sig"}
     text = json.dumps({"keys": [named]})
     if not public.exists() or public.read_text() != text:
-        _replace(public, text, 0o644)
+        _replace(public, text)
     return key
 
 
 def _create(private: Path) -> None:
     private.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     fresh = private.with_name(f".{private.name}.{os.getpid()}")
-    _write(fresh, json.dumps(ECKey.generate_key("P-256", private=True).as_dict(private=True)), 0o600)
+    _write(fresh, json.dumps(ECKey.generate_key("P-256", private=True).as_dict(private=True)))
     try:
         os.link(fresh, private)
     except FileExistsError:
@@ -90,18 +95,18 @@ def _create(private: Path) -> None:
         fresh.unlink(missing_ok=True)
 
 
-def _replace(path: Path, text: str, mode: int) -> None:
+def _replace(path: Path, text: str) -> None:
     draft = path.with_name(f".{path.name}.{os.getpid()}")
-    _write(draft, text, mode)
+    _write(draft, text)
     draft.replace(path)
 
 
-def _write(path: Path, text: str, mode: int) -> None:
-    with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode), "w") as file:
+def _write(path: Path, text: str) -> None:
+    with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
         file.write(text)
 
 
 def forget() -> None:
     """Read all keys anew at the next use, since SHOUWANG_HOME has changed. For tests and tools."""
-    signing_key.cache_clear()
+    _keys_of.cache_clear()
     token_keys.forget()

@@ -6,7 +6,7 @@ from common.errors import Conflict, NotAllowed
 from common.events import PolicyVersionApproved
 from fastapi import APIRouter, Depends
 from shell import clock
-from shell.access.auth import Caller, require
+from shell.access.auth import Caller, require_fresh
 from shell.service import Db
 from shell.store.transaction import Tx
 
@@ -26,7 +26,7 @@ router = APIRouter(tags=["policies"])
 
 @router.post("/v1/policies/{version}/approve", summary="Sign a proposed list")
 async def approve_policy(
-    version: Version, db: Db, caller: Annotated[Caller, Depends(require("approver"))]
+    version: Version, db: Db, caller: Annotated[Caller, Depends(require_fresh("approver", "admin"))]
 ) -> PolicyVersionOut:
     """Signs a proposed list. It is `approved` when two different approvers have signed it. Both sign a simulation
     against the lists in force; a signature of an older simulation does not count. The proposer cannot sign. A second

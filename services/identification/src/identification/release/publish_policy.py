@@ -15,7 +15,7 @@ from common.errors import Conflict
 from fastapi import APIRouter, Depends
 from rules.proof.inclusion import Inclusion, prove_all
 from shell import clock
-from shell.access.auth import Caller, require
+from shell.access.auth import Caller, require_fresh
 from shell.service import Db
 from shell.settings import settings
 from shell.store.transaction import Tx
@@ -44,7 +44,7 @@ router = APIRouter(tags=["policies"])
 
 @router.post("/v1/policies/{version}/publish", summary="Put an approved list in force")
 async def publish_policy(
-    version: Version, db: Db, caller: Annotated[Caller, Depends(require("approver"))]
+    version: Version, db: Db, caller: Annotated[Caller, Depends(require_fresh("approver", "admin"))]
 ) -> PublishedOut:
     """Puts an approved list in force. The touched people are decided again in the background. If the effect leaves the
     band around the simulation, the list is halted. The checks of the list run again, because the lists above may have

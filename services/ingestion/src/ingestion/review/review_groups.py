@@ -7,7 +7,7 @@ from uuid import UUID
 from common.errors import Conflict, Malformed, NotFound, Problem
 from fastapi import APIRouter, Depends, Query
 from shell import clock
-from shell.access.auth import Caller, require
+from shell.access.auth import Caller, require, require_fresh
 from shell.service import Db
 from shell.store.transaction import Tx
 
@@ -74,7 +74,7 @@ async def show_group(
 
 @router.post("/v1/groups/{group_id}/settle", summary="Release or discard a whole group")
 async def settle_group(
-    group_id: UUID, body: SettleIn, caller: Annotated[Caller, Depends(require("officer"))], db: Db
+    group_id: UUID, body: SettleIn, caller: Annotated[Caller, Depends(require_fresh("officer", "admin"))], db: Db
 ) -> GroupDecisionOut:
     """Audited. Two officers must decide the same outcome and `grant_days`; a different decision takes the place of the
     first one. After the second equal decision the group is `settling`: a job settles its rows in steps. For claimed

@@ -8,7 +8,7 @@ from uuid import UUID
 from common.errors import Conflict, Malformed, NotFound, Problem
 from fastapi import APIRouter, Depends
 from shell import clock
-from shell.access.auth import Caller, require
+from shell.access.auth import Caller, require, require_fresh
 from shell.http.answers import Limit
 from shell.service import Db
 from shell.store.transaction import Tx
@@ -33,7 +33,7 @@ from ingestion.review.store.quarantine import Quarantined
 router = APIRouter(tags=["quarantine"])
 _FORCED: Final = frozenset({"predecessor_missing", "predecessor_discarded", "certificate_of_another"})
 RELEASABLE: Final = _FORCED | RULE_REASONS
-Officer = Annotated[Caller, Depends(require("officer"))]
+Officer = Annotated[Caller, Depends(require_fresh("officer", "admin"))]
 
 
 @router.get("/v1/quarantine", summary="Events that wait for an officer or for another event")

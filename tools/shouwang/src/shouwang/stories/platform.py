@@ -31,6 +31,7 @@ from shouwang.stories.watch import SECONDS_MAX, Watch
 T = TypeVar("T")
 BATCH_EVENTS_MAX: Final = 1_000
 LOOK_EVERY_SECONDS: Final = 0.03
+TOKEN_SECONDS: Final = 300.0  # approvals need a recent sign-in
 CLOCK_SEEN_SECONDS: Final = 0.1  # every process reads the stored clock at least once in 50 ms
 REQUEST_ARGUMENTS: Final = ("json", "params", "headers", "content")
 Json = dict[str, Any]
@@ -60,7 +61,7 @@ class Platform:
         self.watch = Watch(self.kafka, [t.name for t in load_topics() if not is_inbound(t.name)])
         self._stores = stores
         self._passwords: dict[str, str] = {}  # of sources and providers, by user of Kafka
-        self._tokens: dict[tuple[tuple[str, str], ...], str] = {}
+        self._tokens: dict[tuple[tuple[str, str], ...], tuple[str, float]] = {}
         self._http = httpx.AsyncClient(timeout=30, trust_env=False)
 
     async def __aenter__(self) -> Platform:
@@ -114,11 +115,13 @@ class Platform:
         return body
 
     def token(self, role: str, **claims: str) -> str:
-        """Issue a token of a role with these claims; the same arguments give the same token."""
+        """Issue a token of a role with these claims; for some minutes the same arguments give the same token."""
         known = tuple(sorted({"role": role, **claims}.items()))
-        if known not in self._tokens:
-            self._tokens[known] = auth.issue_token(role, **claims)  # type: ignore[arg-type]
-        return self._tokens[known]
+        token, issued_at = self._tokens.get(known, ("", float("-inf")))
+        if monotonic() - issued_at > TOKEN_SECONDS:
+            token = auth.issue_token(role, **claims)  # type: ignore[arg-type]
+            self._tokens[known] = (token, monotonic())
+        return token
 
     async def get(self, service: str, path: str, role: str = "officer", **params: Any) -> Any:
         """GET as an officer of Qujing, or in another role of Qujing; returns the JSON. Omits parameters with None."""
