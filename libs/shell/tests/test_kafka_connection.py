@@ -1,10 +1,13 @@
 """How a process connects to Kafka: its address, its user and the encryption."""
 
+import os
 import ssl
 from pathlib import Path
 
 import pytest
+from shell.kafka import client
 from shell.kafka.client import connection
+from shell.kafka.liveness import ClientEnded, require_running
 from shell.settings import Settings
 
 
@@ -40,3 +43,17 @@ def test_a_wrong_file_of_the_authority_is_an_error_and_not_the_trust_of_the_syst
     settings = Settings(kafka_username="dispatch", kafka_password="secret", kafka_ca=tmp_path / "missing.pem")
     with pytest.raises(OSError, match="No such file"):
         connection(settings)
+
+
+async def test_a_client_whose_password_was_replaced_must_be_replaced(tmp_path: Path) -> None:
+    file = tmp_path / "password"
+    file.write_text("first")
+    settings = Settings(kafka_username="dispatch", kafka_password_file=file, kafka_tls=False)
+    clients = [client.consumer(settings, None), client.producer(settings), client.admin(settings)]
+    for made in clients:
+        require_running(made)
+    os.utime(file, (1, 1))
+    for made in clients:
+        with pytest.raises(ClientEnded, match="its password was replaced"):
+            require_running(made)
+        made._closed = True

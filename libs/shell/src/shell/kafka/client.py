@@ -11,7 +11,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient
 
 from shell.kafka import lenient_records
-from shell.kafka.liveness import Client, ended_tasks, take_apart
+from shell.kafka.liveness import Client, ended_tasks, take_apart, watch_password
 from shell.settings import Settings
 
 T = TypeVar("T")
@@ -86,7 +86,7 @@ def partition_of(key: bytes, partitions: int) -> int:
 
 
 def producer(settings: Settings) -> AIOKafkaProducer:
-    return AIOKafkaProducer(
+    made = AIOKafkaProducer(
         acks="all",
         enable_idempotence=True,
         linger_ms=0,  # the relay builds batches; a wait would only add latency
@@ -95,14 +95,18 @@ def producer(settings: Settings) -> AIOKafkaProducer:
         request_timeout_ms=int(REQUEST_SECONDS_MAX * 1000),
         **connection(settings),
     )
+    watch_password(made, settings.kafka_password_file)
+    return made
 
 
 def admin(settings: Settings, request_seconds_max: float = REQUEST_SECONDS_MAX) -> AIOKafkaAdminClient:
     """A client for questions about groups and topics, and for changes of topics. The caller starts it."""
-    return AIOKafkaAdminClient(
+    made = AIOKafkaAdminClient(
         request_timeout_ms=int(request_seconds_max * 1000),
         **connection(settings),
     )
+    watch_password(made, settings.kafka_password_file)
+    return made
 
 
 def consumer(settings: Settings, group: str | None) -> AIOKafkaConsumer:
@@ -112,7 +116,7 @@ def consumer(settings: Settings, group: str | None) -> AIOKafkaConsumer:
     a process with a unique, fixed name (`settings.member`) is a static member: two processes with one name fence each
     other for ever.
     """
-    return AIOKafkaConsumer(
+    made = AIOKafkaConsumer(
         group_id=group,
         group_instance_id=(settings.member or None) if group else None,
         enable_auto_commit=False,
@@ -127,6 +131,8 @@ def consumer(settings: Settings, group: str | None) -> AIOKafkaConsumer:
         metadata_max_age_ms=5_000,  # how soon a provider's new topic is seen
         **connection(settings),
     )
+    watch_password(made, settings.kafka_password_file)
+    return made
 
 
 def join_again(client: AIOKafkaConsumer) -> None:

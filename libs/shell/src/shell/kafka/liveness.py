@@ -5,7 +5,9 @@ Only this module knows these tasks. They are private attributes of aiokafka, so 
 """
 
 import asyncio
+from pathlib import Path
 from typing import Any, Final, TypeAlias
+from weakref import WeakKeyDictionary
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient
@@ -13,6 +15,7 @@ from common.errors import Unavailable
 
 Client: TypeAlias = AIOKafkaConsumer | AIOKafkaProducer | AIOKafkaAdminClient
 Tasks = dict[str, "asyncio.Task[Any] | None"]
+_password_files: "WeakKeyDictionary[Client, tuple[Path, int | None]]" = WeakKeyDictionary()
 TAKE_APART_SECONDS_MAX: Final = 5.0
 LEAVE_SECONDS_MAX: Final = 2.0
 # aiokafka ends these tasks itself at every rebalance; only an exception is a fault.
@@ -56,9 +59,27 @@ def _has_failed(name: str, task: "asyncio.Task[Any]") -> bool:
 
 
 def require_running(client: Client) -> None:
-    """Raise ClientEnded if a task that the client needs has ended."""
+    """Raise ClientEnded if a task that the client needs has ended, or if its password was replaced.
+
+    aiokafka keeps the password of its start. A lost connection could not be opened again with an old one."""
     if ended := ended_tasks(client):
         raise ClientEnded(f"ended inside the client: {', '.join(ended)}")
+    file, written_ns = _password_files.get(client, (None, None))
+    if file is not None and _written_ns(file) != written_ns:
+        raise ClientEnded("its password was replaced")
+
+
+def watch_password(client: Client, file: Path | None) -> None:
+    """Remember the file from which the client has its password; None if it has none from a file."""
+    if file is not None:
+        _password_files[client] = file, _written_ns(file)
+
+
+def _written_ns(file: Path) -> int | None:
+    try:
+        return file.stat().st_mtime_ns
+    except OSError:  # a mounted file may be away for a moment
+        return None
 
 
 async def take_apart(client: Client) -> None:

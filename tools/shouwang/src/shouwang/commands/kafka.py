@@ -18,9 +18,7 @@ from shouwang.runtime.kafka_acls import (
     provider_user,
     source_user,
 )
-from shouwang.runtime.kafka_users import new_password
 from shouwang.runtime.machine import Runtime
-from shouwang.runtime.paths import write_atomically
 from shouwang.runtime.problems import LocalProblem
 from shouwang.runtime.services import SERVICES
 
@@ -51,7 +49,7 @@ def _parser() -> argparse.ArgumentParser:
     commands.add_parser("grant", help="create the users and grants of the services, remove those of ended sources")
     user = commands.add_parser("user", help="make a (new) password for a source or a provider, and show it once")
     user.add_argument("owner", help="URN of the source, or credit code of the provider")
-    rotate = commands.add_parser("rotate", help="give a service of this machine a new password; connections stay")
+    rotate = commands.add_parser("rotate", help="give a service of this machine a new password while it runs")
     rotate.add_argument("service", choices=ROTATED, metavar="service", help=", ".join(ROTATED))
     commands.add_parser("users", help="list the users")
     return parser
@@ -88,10 +86,8 @@ def _user_of(owner: str) -> str:
 
 
 def _rotate(runtime: Runtime, service: str) -> None:
-    """Write the new password to the file first: a service that connects in between tries again with it."""
     users = runtime.kafka_users
     if not users.is_local:
         raise LocalProblem("On another Kafka, change the secret of the service and run `shouwang kafka grant`.")
-    write_atomically(users.file(service), new_password())
-    kafka_grants.set_own_password(users, service)
+    kafka_grants.replace_own_password(users, service)
     print(f"{service} has a new password in {users.file(service)}; the broker accepts only this one from now on")

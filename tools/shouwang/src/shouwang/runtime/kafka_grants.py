@@ -29,6 +29,7 @@ from shell.kafka.topics import load_topics
 from shouwang.runtime import processes
 from shouwang.runtime.kafka_acls import Acl, Registers, acls_of_outsider, acls_of_services, is_outsider, own_users
 from shouwang.runtime.kafka_users import KafkaUsers, new_password
+from shouwang.runtime.paths import write_atomically
 from shouwang.runtime.problems import LocalProblem
 
 log = logging.getLogger(__name__)
@@ -104,11 +105,13 @@ def make_outsider(kafka: KafkaUsers, user: str, registers: Registers) -> str:
     return password
 
 
-def set_own_password(kafka: KafkaUsers, user: str) -> None:
-    """Give the broker the password in the file of one of the platform's own users. Open connections stay."""
-    password = kafka.password(user)
+def replace_own_password(kafka: KafkaUsers, user: str) -> None:
+    """Give one of the platform's own users a new password. Open connections stay, until the process sees the new file
+    and connects again."""
+    password = new_password()
     _set_passwords(_client(kafka), {user: password})
     _await_login(kafka, user, password)
+    write_atomically(kafka.file(user), password)
 
 
 def _client(kafka: KafkaUsers) -> AdminClient:
