@@ -120,19 +120,22 @@ def test_every_service_is_a_layer_of_its_own(service: str) -> None:
 
 @pytest.mark.parametrize("service", STORED)
 def test_every_service_with_a_database_can_be_operated(service: str) -> None:
-    """Its parked records have a topic, its routes a description, its store a check with a size and a rule for quiet."""
+    """Its parked records and its audit log have a topic, its routes a description. Its store has a check with a size,
+    and a rule for quiet."""
     from shell.kafka.topics import load_topics
     from shouwang.invariants import backlog
 
     main, verify = (importlib.import_module(f"{service}.{name}") for name in ("main", "verify"))
     arguments = list(inspect.signature(verify.check).parameters)
     parked = [(topic.owner, topic.events) for topic in load_topics() if topic.name == f"{service}.parked"]
+    audit = [(topic.owner, topic.events) for topic in load_topics() if topic.name == f"{service}.audit"]
     openapi, base = f"contracts/openapi/{service}.json", f"services/{service}/src/{service}"
     stands = {
         f"{base}/main.py: Service('{service}', …)": main.service.name == service,
         f"{base}/verify.py: check(database, today)": arguments == ["database", "today"],
         f"{base}/verify.py: SIZE, SELECT count(*) …": verify.SIZE.startswith("SELECT count(*)"),
         f"contracts/topics.yaml: {service}.parked, its owner and event": parked == [(service, ["RecordParked"])],
+        f"contracts/topics.yaml: {service}.audit, its owner and event": audit == [(service, ["AuditSealed"])],
         f"{openapi}, by `make contracts`": (ROOT / openapi).exists(),
         f"tools/shouwang/src/shouwang/invariants/backlog.py: DUE of {service}": service in backlog.DUE,
     }

@@ -16,6 +16,7 @@ import yaml
 from fastapi.routing import APIRoute, iter_route_contexts
 from shell.access.auth import issue_token
 from shell.access.scopes import ROLES, Role
+from shell.audit import audits
 from shell.http import docs_page
 from shouwang.runtime.services import SERVICES
 from starlette.routing import Mount, Route
@@ -39,10 +40,11 @@ CLAIMS: dict[Role, dict[str, Any]] = {
     "service": {},
 }
 BOUND = {role: claims for role, claims in CLAIMS.items() if claims}
+# Modules of the infrastructure that hold routes.
+ROUTES_OF_SHELL = ("shell.audit.routes", "shell.platform_routes")
 # Files that read the bounds of a token themselves, with the reason. All others call `scope_of`.
 READS_CLAIMS = {
     "services/ingestion/src/ingestion/register/senders.py": "finds how a source has to sign; it gives no access",
-    "services/ingestion/src/ingestion/audits/store.py": "records the actor's area in the audit row",
 }
 
 
@@ -123,6 +125,13 @@ def test_an_entry_has_one_statement_about_the_scope_with_its_reason() -> None:
         assert ("open" in one.entry) == ("roles" not in one.entry), one.name
 
 
+def test_an_entry_with_roles_states_its_audit_act_or_why_it_has_none() -> None:
+    for one in served():
+        stated = {"audit", "unaudited"} & one.entry.keys()
+        assert len(stated) == ("roles" in one.entry), one.name
+        assert len(one.entry.get("unaudited", "a reason")) > 6, one.name
+
+
 @pytest.mark.parametrize("service", SERVICES)
 def test_the_file_names_the_roles_that_a_route_allows(service: str) -> None:
     for one in with_callers():
@@ -176,7 +185,7 @@ def uses_scope(function: Any, seen: set[Any]) -> bool:
 
 
 def is_ours(module: str) -> bool:
-    return module.partition(".")[0] in (*SERVICES, "common")
+    return module.partition(".")[0] in (*SERVICES, "common") or module in ROUTES_OF_SHELL
 
 
 def names_in(code: CodeType) -> Iterator[str]:
@@ -193,6 +202,49 @@ def test_services_do_not_read_the_bounds_of_a_token_themselves() -> None:
         if re.search(r"\bcaller\.(division|source|provider)\b", path.read_text())
     }
     assert found == set(READS_CLAIMS)
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_a_route_writes_the_audit_row_that_the_file_states(service: str) -> None:
+    """Its code calls `audits.append` with the act, or with the beginning of the act (`f"quarantine_{...}"`)."""
+    for one in with_callers():
+        if one.service != service:
+            continue
+        appending = appends_audit(one.route.endpoint, set())
+        assert bool(appending) == ("audit" in one.entry), f"{one.name}: {'writes' if appending else 'writes no'} row"
+        texts = {text for function in appending for text in texts_in(function.__code__)}
+        for act in filter(None, one.entry.get("audit", "").split(", ")):
+            parts = (act, f"{act.partition('_')[0]}_")
+            assert texts & set(parts), f"{one.name} writes no row with the act {act}"
+
+
+def appends_audit(function: Any, seen: set[Any]) -> list[FunctionType]:
+    """The functions on the way from a route to `audits.append`; none if the route never calls it."""
+    if not isinstance(function, FunctionType) or function in seen or not is_ours(function.__module__):
+        return []
+    seen.add(function)
+    names = set(names_in(function.__code__))
+    if function.__globals__.get("audits") is audits and {"audits", "append"} <= names:
+        return [function]
+    for name in names:
+        found = function.__globals__.get(name)
+        inner = [found]
+        if isinstance(found, ModuleType) and is_ours(found.__name__):
+            inner = [getattr(found, each, None) for each in names]
+        for each in inner:
+            if way := appends_audit(each, seen):
+                return [function, *way]
+    return []
+
+
+def texts_in(code: CodeType) -> Iterator[str]:
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType):
+            yield from texts_in(constant)
+        elif isinstance(constant, str):
+            yield constant
+        elif isinstance(constant, tuple):
+            yield from (text for text in constant if isinstance(text, str))
 
 
 # -- the answers

@@ -12,6 +12,7 @@ from uuid import uuid4
 import asyncpg
 import pytest
 from common.calendar import SHANGHAI
+from shell.audit.tables import AUDIT_LOG
 from shell.settings import Settings
 from shell.store.database import Database
 from shell.store.platform_tables import PLATFORM_TABLES
@@ -75,7 +76,7 @@ async def database(stores: Runtime) -> AsyncIterator[Database]:
     await admin.execute(f'CREATE DATABASE "{name}"')
     setup = await asyncpg.connect(f"{base}/{name}")
     await setup.execute("CREATE SCHEMA probe; SET search_path TO probe")
-    await setup.execute(PLATFORM_TABLES)
+    await setup.execute(PLATFORM_TABLES + AUDIT_LOG)
     await setup.close()
     database = Database(f"{base}/{name}", "probe")
     await database.open()

@@ -3,6 +3,7 @@ from uuid import uuid4
 
 import asyncpg
 import pytest
+from shell.audit.tables import AUDIT_LOG
 from shell.store.database import Database
 from shell.store.platform_tables import PLATFORM_TABLES
 from shell.testing import postgres_base_url
@@ -16,7 +17,7 @@ async def database() -> AsyncIterator[Database]:
     await admin.execute(f'CREATE DATABASE "{name}"')
     setup = await asyncpg.connect(f"{base}/{name}")
     await setup.execute("CREATE SCHEMA probe; SET search_path TO probe")
-    await setup.execute(PLATFORM_TABLES)
+    await setup.execute(PLATFORM_TABLES + AUDIT_LOG)
     await setup.execute("CREATE TABLE seen (task_id text, n serial)")
     await setup.close()
     database = Database(f"{base}/{name}", "probe")

@@ -234,7 +234,7 @@ def test_an_event_about_a_source_or_a_list_names_no_person(make: Any) -> None:
 def test_every_event_topic_item_and_check_has_its_chinese_name() -> None:
     events = {cls.__name__: cls for cls in all_events().values() if not cls.topic.startswith("dispatch.provider")}
     assert set(names.EVENTS) == set(events)
-    assert {cls.topic for cls in events.values()} - set(names.BY_TOPIC) == {"access", "parked"}
+    assert {cls.topic for cls in events.values()} - set(names.BY_TOPIC) == {"access", "audit", "parked"}
     topics = {topic.name for topic in load_topics() if "ReadBudgetUsed" in topic.events}
     assert topics
     assert topics <= set(names.BY_TOPIC) & names.OF_NO_PERSON

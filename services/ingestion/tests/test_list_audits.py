@@ -4,9 +4,11 @@ import json
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from ingestion.audits import store
+from shell import clock
 from shell.access.auth import ROLES, Caller, issue_token
 from shell.access.scopes import Areas, Everything
+from shell.audit import audits, log
+from shell.audit.sealing import seal_audits
 
 NOON = datetime(2026, 11, 20, 4, 0, tzinfo=UTC)
 PERSON = "11111111-1111-8111-8111-111111111111"
@@ -19,12 +21,13 @@ async def auditor(client_for):
 
 
 @pytest.fixture
-def note(database):
+def note(database, monkeypatch):
     async def _note(actor, division, minute, action="read", person=PERSON):
         caller = Caller(actor, "officer", division)
-        async with database.transaction() as tx:
-            at = NOON + timedelta(minutes=minute)
-            await store.append_audit(tx, caller, at, action=action, purpose="x", cause="c", person_ids=[person])
+        with monkeypatch.context() as now:
+            now.setattr(clock, "real_now", lambda: NOON + timedelta(minutes=minute))
+            async with database.transaction() as tx:
+                await audits.append(tx, caller, act=action, purpose="x", cause="c", person_ids=[person])
 
     return _note
 
@@ -55,6 +58,24 @@ async def test_a_look_up_is_a_row_with_actor_time_and_person(auditor, client_for
     assert (row["purpose"], row["cause"], row["fields"], row["persons"]) == ("lookup", "", [], 1)
     assert row["person_ids"] == [person]
     assert number not in str(row)
+
+
+async def test_a_row_names_its_seal_as_soon_as_it_has_one_and_the_head_covers_it(auditor, note, database):
+    assert (await auditor.get("/v1/audits/head")).json() == {
+        "service": "ingestion",
+        "seal": 0,
+        "rows": 0,
+        "head": "",
+        "sealed_at": None,
+        "waiting": 0,
+    }
+    await note("li", "530302", 0)
+    assert (await page(auditor))["audits"][0]["sealed_in"] is None
+    await seal_audits(database)
+    (row,) = (await page(auditor, actor="li"))["audits"]
+    head = (await auditor.get("/v1/audits/head")).json()
+    assert (row["account"], row["sealed_in"], head["seal"], head["rows"]) == ("li", "1", 1, 2)
+    assert (len(head["head"]), head["waiting"]) == (64, 1)
 
 
 async def test_each_request_for_the_log_is_one_row_of_the_log(auditor, note):
@@ -123,7 +144,7 @@ FILTERS = {
     "actor in the area": {"actor": "actor-7", "scope": Areas("530302")},
     "actor of another area": {"actor": "actor-7", "scope": Areas("110000")},
 }
-NOTHING = dict.fromkeys(store.Wanted._fields) | {"scope": Everything()}
+NOTHING = dict.fromkeys(log.Wanted._fields) | {"scope": Everything()}
 
 
 async def test_a_full_page_of_a_long_log_reads_at_most_2000_buffers_with_every_filter(database):
@@ -131,7 +152,7 @@ async def test_a_full_page_of_a_long_log_reads_at_most_2000_buffers_with_every_f
     middle = await database.pool.fetchval("SELECT audit_id FROM audits ORDER BY at LIMIT 1 OFFSET 80000")
     read = {}
     for name, given in FILTERS.items():
-        statement, values = store.page_of(store.Wanted(**NOTHING | given | {"after": middle}), 500)
+        statement, values = log.page_of(log.Wanted(**NOTHING | given | {"after": middle}), 500)
         (explained,) = await database.pool.fetchrow(f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {statement}", *values)
         plan = json.loads(explained)[0]["Plan"]
         assert plan["Actual Rows"] == (0 if name == "actor of another area" else 500), name

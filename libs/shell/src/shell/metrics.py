@@ -22,6 +22,7 @@ retention_used = Gauge(
 stalled = Gauge("shouwang_stalled", "1 while work waits and this part does not move", ["service", "part"])
 replaced = Counter("shouwang_replaced", "Times a part or its client was replaced", ["service", "part"])
 relayed = Counter("shouwang_relayed", "Events sent from the outbox", ["service"])
+audits_sealed = Counter("shouwang_audits_sealed", "Rows of the audit log sealed into its hash chain", ["service"])
 outbox_age = Gauge("shouwang_outbox_age_seconds", "Age of the oldest unsent event", ["service"])
 requests = Histogram(
     "shouwang_request_seconds",

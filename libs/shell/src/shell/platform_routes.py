@@ -11,6 +11,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from shell import metrics
 from shell.access.auth import Caller, require
 from shell.access.route_marks import needs_no_credential
+from shell.audit import audits
 from shell.http.answers import Limit
 from shell.kafka.dispatch import dispatch
 from shell.store.failures import is_unavailable
@@ -83,6 +84,7 @@ def _parked_routes(router: APIRouter, service: "Service") -> None:
             async with service.database.transaction() as tx:
                 record, consumer, generation = await take_parked(tx, str(parked_id))
                 await dispatch(tx, consumer, service.handlers, [record], generation)
+                await audits.append(tx, caller, act="replay", purpose="parked", cause=str(parked_id))
                 state = await tx.sql.fetchval("SELECT state FROM parked WHERE parked_id = $1", str(parked_id))
         except ServiceError:
             raise

@@ -4,7 +4,7 @@ Every table of `create_platform_tables` must exist, and two comparisons must fin
 PostgreSQL's catalogs. For the second one the tables are created from the row classes in a further schema, inside a
 transaction that is rolled back. It also covers checks, partial indexes, collations and identities, which Alembic does
 not compare. Out of scope are storage options, triggers, functions, views and the columns of the tables of the platform
-(`shell.store.platform_tables`, `shell.access.read_budget`).
+(`shell.store.platform_tables`, `shell.access.read_budget`, `shell.audit.tables`).
 """
 
 import asyncio
@@ -19,6 +19,7 @@ from alembic.migration import MigrationContext
 from sqlmodel import SQLModel
 
 from shell.access.read_budget import PERSON_READS
+from shell.audit.tables import AUDIT_TABLES
 from shell.store.migrate import VERSION_TABLE, sync_engine
 from shell.store.platform_tables import PLATFORM_TABLES, REQUEST_KEYS
 from shell.testing import migrated_database
@@ -28,8 +29,8 @@ def _tables_of(statements: str) -> frozenset[str]:
     return frozenset(re.findall(r"CREATE TABLE (?:IF NOT EXISTS )?(\w+)", statements))
 
 
-_REQUIRED: Final = _tables_of(PLATFORM_TABLES)
-_PLATFORM: Final = _tables_of(PLATFORM_TABLES + REQUEST_KEYS + PERSON_READS) | {VERSION_TABLE}
+_REQUIRED: Final = _tables_of(PLATFORM_TABLES + AUDIT_TABLES)
+_PLATFORM: Final = _tables_of(PLATFORM_TABLES + REQUEST_KEYS + PERSON_READS + AUDIT_TABLES) | {VERSION_TABLE}
 _DECLARED: Final = "declared_by_row_classes"
 # One line per object of the schema :name. Names of unnamed constraints depend on their order, so they are ignored.
 _OBJECTS: Final = """

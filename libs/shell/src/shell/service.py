@@ -19,6 +19,8 @@ from fastapi import APIRouter, Depends, FastAPI, Request
 
 from shell import telemetry
 from shell.access.issuers import issuers
+from shell.audit import routes as audit_routes
+from shell.audit.sealing import SEAL_EVERY_SECONDS, seal_audits
 from shell.http.answers import Watch, install_problems
 from shell.http.body_guard import Guard
 from shell.http.docs_page import add_docs
@@ -87,10 +89,11 @@ class Service:
         return Consumer(self.name, self.database, self.handlers, self.settings, gather_seconds, gather_records)
 
     def _own_jobs(self) -> tuple[Job, ...]:
-        """The jobs that a service with a consumer has besides those of its `main.py`."""
+        """The jobs that a service has besides those of its `main.py`."""
+        seal = Job("seal_audits", SEAL_EVERY_SECONDS, seal_audits)
         if self.consumer is None:
-            return ()
-        return (Job("watch_retention", LOOK_EVERY_SECONDS, self.consumer.retention.look, shared=True),)
+            return (seal,)
+        return (seal, Job("watch_retention", LOOK_EVERY_SECONDS, self.consumer.retention.look, shared=True))
 
     def _parts(self) -> list[Part]:
         """The parts of the process that the watchdog runs and guards."""
@@ -114,7 +117,7 @@ class Service:
         add_docs(app)
         install_problems(app)
         describe_problems(app)
-        for router in (*routes, platform_routes(self)):
+        for router in (*routes, audit_routes.router, platform_routes(self)):
             app.include_router(router)
         app.add_middleware(Guard, routes=app.routes, settings=self.settings)
         app.add_middleware(SecurityHeaders)

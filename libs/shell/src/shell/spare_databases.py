@@ -102,8 +102,9 @@ async def spare_database(base: str, service: str) -> AsyncIterator[str]:
 def _template_name(service: str) -> str:
     folder = migrations_folder(service) / "versions"
     content = b"".join(path.read_bytes() for path in sorted(folder.glob("*.py")))
-    platform = Path(str(importlib.import_module("shell.store.platform_tables").__file__)).read_bytes()
-    return f"template_{service}_{hashlib.sha256(content + platform).hexdigest()[:10]}"
+    for module in ("shell.store.platform_tables", "shell.audit.tables"):
+        content += Path(str(importlib.import_module(module).__file__)).read_bytes()
+    return f"template_{service}_{hashlib.sha256(content).hexdigest()[:10]}"
 
 
 async def _template(base: str, service: str) -> str:

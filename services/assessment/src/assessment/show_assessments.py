@@ -8,6 +8,7 @@ from common.errors import NotFound
 from common.events import Ability
 from fastapi import APIRouter, Depends
 from shell.access.auth import Caller, require
+from shell.audit import audits
 from shell.http.answers import Limit
 from shell.http.params import Day, Instant
 from shell.service import Db
@@ -23,10 +24,12 @@ Reader = Annotated[Caller, Depends(require("assessor", "officer", "approver", "a
 @router.get("/v1/assessments/{assessment_id}")
 async def show_assessment(assessment_id: UUID, db: Db, caller: Reader) -> AssessmentOut:
     """One assessment with its form. An assessment outside the caller's area is not found."""
-    async with db.reading() as connection:
-        stored = await store.load_case(connection, str(assessment_id))
-    if stored is None or not caller.may_see(stored.case.division):
-        raise NotFound("no such assessment")
+    key = str(assessment_id)
+    async with db.transaction() as tx:
+        stored = await store.load_case(tx.sql, key)
+        if stored is None or not caller.may_see(stored.case.division):
+            raise NotFound("no such assessment")
+        await audits.append(tx, caller, act="read", purpose="assessment", cause=key, person_ids=[stored.case.person_id])
     return assessment_out(stored)
 
 
@@ -43,14 +46,13 @@ async def list_assessments(
     """A person's results with their periods, and a page of the assessments. `on`: only the result in force on that
     day. `known_at`: the results recorded up to then, and the assessments as they were known then."""
     key = str(person_id)
-    async with db.reading() as connection:
-        need = await store.load_need(connection, key)
+    async with db.transaction() as tx:
+        need = await store.load_need(tx.sql, key)
         if need is None or not caller.may_see(need.division):
             raise NotFound("no such person in assessment")
-        results = await store.list_results(connection, key, known_at)
-        cases = await store.page_cases(
-            connection, key, known_at=known_at, after=str(after) if after else None, limit=limit
-        )
+        results = await store.list_results(tx.sql, key, known_at)
+        cases = await store.page_cases(tx.sql, key, known_at=known_at, after=str(after) if after else None, limit=limit)
+        await audits.append(tx, caller, act="read", purpose="assessments", person_ids=[key])
     in_force = [ability for ability in abilities(results) if on is None or _in_force(ability, on)]
     return PersonAssessmentsOut(
         person_id=key,

@@ -11,6 +11,7 @@ from common.events import AbilitiesDetermined, AssessmentSigned
 from fastapi import APIRouter, Depends
 from shell import clock
 from shell.access.auth import Caller, require_fresh
+from shell.audit import audits
 from shell.service import Db
 from shell.store.transaction import Tx
 
@@ -38,6 +39,14 @@ async def sign_assessment(
         if stored.case.state == "signed" and stored.signed_by == caller.user:
             return assessment_out(stored)
         scoring = _signable(stored, caller)
+        await audits.append(
+            tx,
+            caller,
+            act="approve",
+            purpose="assessment",
+            cause=str(assessment_id),
+            person_ids=[stored.case.person_id],
+        )
         signed = await store.sign_case(tx, str(assessment_id), caller.user, clock.now())
         await _take_effect(tx, signed.case, scoring)
     return assessment_out(signed)

@@ -13,6 +13,7 @@ from rules.scales.ability_scale import Findings, RiskEvent, Scored, assess
 from shell import clock
 from shell.access.auth import Caller, require
 from shell.access.scopes import Areas, scope_of
+from shell.audit import audits
 from shell.http.idempotency import Creates
 from shell.service import Db
 from shell.store.transaction import Tx
@@ -54,7 +55,9 @@ async def submit_assessment(
         else:
             case = await _open_case(tx, body, needs.get(body.person_id), caller)
             filled = await store.fill_case(tx, case.assessment_id, scoring, clock.now())
-        await creation.created(tx, caller, filled.case.assessment_id)
+        case_id = filled.case.assessment_id
+        await creation.created(tx, caller, case_id)
+        await audits.append(tx, caller, act="submit", purpose="assessment", cause=case_id, person_ids=[body.person_id])
     return assessment_out(filled)
 
 

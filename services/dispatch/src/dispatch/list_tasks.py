@@ -8,6 +8,7 @@ from common.errors import NotAllowed, NotFound
 from fastapi import APIRouter, Depends, Query
 from shell.access.auth import Caller, require
 from shell.access.scopes import OwnProvider, scope_of
+from shell.audit import audits
 from shell.http.answers import Limit
 from shell.http.params import Day, DivisionCode, ItemCode, Uscc
 from shell.service import Db
@@ -39,10 +40,13 @@ async def list_tasks(
     scope = scope_of(caller)
     if isinstance(scope, OwnProvider) and provider not in (None, scope.provider):
         raise NotAllowed("a provider sees its own tasks only")
-    async with db.reading() as connection:
-        person_ids = await _identities(connection, str(person_id)) if person_id else None
+    async with db.transaction() as tx:
+        person_ids = await _identities(tx.sql, str(person_id)) if person_id else None
         wanted = store.TaskFilter(person_ids, provider, state, item, division, due_before)
-        tasks = await store.page_tasks(connection, scope, wanted, str(after or store.NO_ID), limit)
+        tasks = await store.page_tasks(tx.sql, scope, wanted, str(after or store.NO_ID), limit)
+        if caller.role != "provider":
+            people = sorted({one.task.person_id for one in tasks})
+            await audits.append(tx, caller, act="search", purpose="tasks", person_ids=person_ids or people)
     return tasks_page(tasks, limit)
 
 
@@ -54,8 +58,11 @@ async def _identities(connection: asyncpg.Connection, person_id: str) -> list[st
 @router.get("/v1/tasks/{task_id}")
 async def show_task(task_id: UUID, db: Db, caller: Reader) -> TaskOut:
     """One task. A task outside the caller's scope is not found."""
-    async with db.reading() as connection:
-        stored = await store.load_task(connection, str(task_id))
-    if stored is None or not sees_task(scope_of(caller), stored.task.provider, stored.task.division):
-        raise NotFound("no such task")
+    key = str(task_id)
+    async with db.transaction() as tx:
+        stored = await store.load_task(tx.sql, key)
+        if stored is None or not sees_task(scope_of(caller), stored.task.provider, stored.task.division):
+            raise NotFound("no such task")
+        if caller.role != "provider":
+            await audits.append(tx, caller, act="read", purpose="task", cause=key, person_ids=[stored.task.person_id])
     return task_out(stored.task, stored.verdict)

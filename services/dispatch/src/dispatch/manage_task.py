@@ -8,6 +8,7 @@ from fastapi import APIRouter, Depends
 from pydantic import Field
 from shell import clock
 from shell.access.auth import Caller, require
+from shell.audit import audits
 from shell.http.params import Body, Uscc
 from shell.service import Db
 from shell.store.transaction import Tx
@@ -53,6 +54,7 @@ async def excuse(task_id: UUID, body: ExcuseIn, db: Db, caller: Officer) -> Task
         result = decide_excuse(task, body.reason)
         if isinstance(result, Change):
             await _record(tx, task, f"excuse_{body.reason}", caller, body.evidence)
+            await _audit(tx, caller, "excuse", task)
         return await _saved(tx, result)
 
 
@@ -69,6 +71,7 @@ async def reassign(task_id: UUID, body: ReassignIn, db: Db, caller: Officer) -> 
             if body.provider is not None:
                 result = await _offered_to(tx, result, body.provider)
             await _record(tx, task, "reassign", caller)
+            await _audit(tx, caller, "reassign", task)
         return await _saved(tx, result)
 
 
@@ -93,6 +96,10 @@ async def _record(tx: Tx, task: Task, decision: str, caller: Caller, evidence: s
     now = clock.now()
     record = store.TaskRecord(task.task_id, caller.user, decision, now, now, "http", evidence)
     await store.append_records(tx, [record])
+
+
+async def _audit(tx: Tx, caller: Caller, decision: str, task: Task) -> None:
+    await audits.append(tx, caller, act="decide", purpose=decision, cause=task.task_id, person_ids=[task.person_id])
 
 
 async def _saved(tx: Tx, result: Change | Repeated | Refused) -> TaskOut:

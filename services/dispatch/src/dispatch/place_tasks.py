@@ -11,6 +11,7 @@ from fastapi import APIRouter, Depends
 from shell import clock
 from shell.access.auth import Caller, require
 from shell.access.scopes import scope_of
+from shell.audit import audits
 from shell.http.answers import Limit
 from shell.service import Db
 from shell.store.database import Database
@@ -38,8 +39,10 @@ async def list_unplaced(
     `no_provider`: none serves the item in the area. `all_declined`: each provider that serves it already had an offer.
     `offers_exhausted`: the task had the maximum number of offers.
     """
-    async with db.reading() as connection:
-        tasks = await store.page_unplaced(connection, scope_of(caller), str(after or store.NO_ID), limit)
+    async with db.transaction() as tx:
+        tasks = await store.page_unplaced(tx.sql, scope_of(caller), str(after or store.NO_ID), limit)
+        people = sorted({one.task.person_id for one in tasks})
+        await audits.append(tx, caller, act="search", purpose="unplaced", person_ids=people)
     return tasks_page(tasks, limit)
 
 

@@ -9,6 +9,7 @@ from rules.scales.visits import VISIT_ITEMS
 from shell import clock
 from shell.access.auth import Caller, require
 from shell.access.scopes import scope_of
+from shell.audit import audits
 from shell.http.answers import Limit
 from shell.http.idempotency import Creates
 from shell.service import Db
@@ -37,6 +38,7 @@ async def register_provider(
         if made_before is None:
             entry = await store.upsert_provider(tx, store.NewEntry(**body.model_dump()), clock.now())
             await creation.created(tx, caller, body.uscc)
+            await audits.append(tx, caller, act="register", purpose="provider", cause=body.uscc)
         else:
             entry = await store.load_provider(tx, made_before)
     if before:

@@ -3,7 +3,6 @@
 from shell.jobs import Job
 from shell.service import Service
 
-from ingestion.audits import list_audits
 from ingestion.channels import push_events, receive_inbound, show_unverified
 from ingestion.channels.show_unverified import forget_unverified
 from ingestion.completeness import report_days, show_sources
@@ -39,7 +38,6 @@ service = Service(
         steer_feeds.router,
         find_person.router,
         reveal_vault.router,
-        list_audits.router,
         review_quarantine.router,
         review_places.router,
         review_groups.router,

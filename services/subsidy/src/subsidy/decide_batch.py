@@ -7,6 +7,7 @@ from common.events import PaymentOrdered
 from fastapi import APIRouter
 from shell import clock
 from shell.access.auth import Caller
+from shell.audit import audits
 from shell.service import Db
 from shell.store.transaction import Tx
 
@@ -32,6 +33,7 @@ async def submit_batch(batch_id: Uuid, db: Db, caller: Officer) -> BatchOut:
         if batch.state == "reserved":
             batch = batch._replace(state="submitted", submitted_at=clock.now())
             await batches.update_batch(tx, batch)
+            await audits.append(tx, caller, act="submit", purpose="batch", cause=batch.batch_id)
         return await _answer(tx, batch)
 
 
@@ -49,6 +51,7 @@ async def approve_batch(batch_id: Uuid, db: Db, caller: Approver) -> BatchOut:
             raise Conflict(f"the batch is {batch.state}", code="batch_not_submitted")
         batch = batch.decided("approved", caller.user, clock.now())
         await _order_lines(tx, batch)
+        await audits.append(tx, caller, act="approve", purpose="batch", cause=batch.batch_id)
         return await _answer(tx, batch)
 
 
@@ -78,6 +81,7 @@ async def reject_batch(batch_id: Uuid, rejection: ReasonIn, db: Db, caller: Appr
         if batch.state != "rejected":
             batch = batch.decided("rejected", caller.user, clock.now(), rejection.reason)
             await _release_lines(tx, batch)
+            await audits.append(tx, caller, act="reject", purpose=rejection.reason, cause=batch.batch_id)
         return await _answer(tx, batch)
 
 

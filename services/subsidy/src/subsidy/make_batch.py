@@ -8,6 +8,7 @@ from common.errors import Conflict
 from common.events import PaymentReserved
 from fastapi import APIRouter
 from shell import clock
+from shell.audit import audits
 from shell.http.idempotency import CreatesByKey
 from shell.service import Db
 from shell.store.transaction import Tx
@@ -42,6 +43,7 @@ async def make_batch(
         made_before = await creation.claim(tx, caller, wanted)
         batch = await _make(tx, batch) if made_before is None else await _load_made_before(tx, batch)
         await creation.created(tx, caller, batch.batch_id)
+        await audits.append(tx, caller, act="prepare", purpose="batch", cause=batch.batch_id)
         totals = await batches.sum_lines(tx.sql, [batch.batch_id])
     return batch_out(batch, totals[batch.batch_id])
 

@@ -6,6 +6,7 @@ from common.errors import Conflict, NotFound
 from fastapi import APIRouter, Query
 from shell import clock
 from shell.access.auth import Caller
+from shell.audit import audits
 from shell.http.answers import Limit
 from shell.service import Db
 from shell.store.transaction import Tx
@@ -33,8 +34,10 @@ async def list_recoveries(
 ) -> RecoveryPageOut:
     """Recoveries of the caller's area, in the order of their ids; one per person, item, area and service month."""
     areas = areas_to_list(caller, jurisdiction)
-    async with db.reading() as connection:
-        found = await recoveries.list_recoveries(connection, areas, state, person_id, after, limit)
+    async with db.transaction() as tx:
+        found = await recoveries.list_recoveries(tx.sql, areas, state, person_id, after, limit)
+        people = sorted({recovery.person_id for recovery in found})
+        await audits.append(tx, caller, act="search", purpose="recoveries", person_ids=people)
     next_ = found[-1].recovery_id if len(found) == limit else None
     return RecoveryPageOut(recoveries=[RecoveryOut.of(recovery) for recovery in found], next=next_)
 
@@ -57,6 +60,9 @@ async def _close(db: Db, recovery_id: str, caller: Caller, outcome: _Outcome, cl
     async with db.transaction() as tx:
         position, recovery = await _lock(tx, recovery_id, caller)
         if recovery.state == "open":
+            act = "collect" if outcome == "collected" else "write_off"
+            person_ids = [recovery.person_id]
+            await audits.append(tx, caller, act=act, purpose="recovery", cause=recovery_id, person_ids=person_ids)
             await _save_closed(tx, position, outcome, closed_by)
             recovery = await _load(tx, recovery_id, caller)
         elif recovery.state != outcome:

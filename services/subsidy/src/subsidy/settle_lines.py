@@ -10,6 +10,7 @@ from fastapi import APIRouter
 from shell import clock
 from shell.access.auth import Caller
 from shell.access.route_marks import limits_body
+from shell.audit import audits
 from shell.service import Db
 from shell.store.transaction import Tx
 
@@ -45,6 +46,8 @@ async def take_bank_return(bank_return: BankReturnIn, db: Db, caller: Officer) -
         unknown = [RefusedLineOut(line_id=id_, code="unknown_line") for id_ in results if id_ not in known]
         answer = BankReturnOut(settled=0, returned=0, unchanged=0, refused=unknown)
         await _apply(tx, list(known.values()), answer)
+        people = sorted({result.line.person_id for result in known.values()})
+        await audits.append(tx, caller, act="import", purpose="bank_return", person_ids=people)
     return answer
 
 

@@ -9,6 +9,7 @@ from common.errors import Conflict
 from common.money import yuan
 from fastapi import APIRouter, Query
 from fastapi.responses import PlainTextResponse
+from shell.audit import audits
 from shell.http.answers import Limit
 from shell.service import Db
 
@@ -59,9 +60,10 @@ async def _with_totals(connection: asyncpg.Connection, found: Sequence[Batch]) -
 async def show_batch(
     batch_id: Uuid, db: Db, caller: Reader, after: Uuid | None = None, limit: Limit = 500
 ) -> BatchWithLinesOut:
-    async with db.reading() as connection:
-        [head] = await _with_totals(connection, [visible(caller, await batches.load_batch(connection, batch_id))])
-        details = await batches.list_lines(connection, batch_id, None, after, limit)
+    async with db.transaction() as tx:
+        [head] = await _with_totals(tx.sql, [visible(caller, await batches.load_batch(tx.sql, batch_id))])
+        details = await batches.list_lines(tx.sql, batch_id, None, after, limit)
+        await audits.append(tx, caller, act="read", purpose="batch", cause=batch_id, person_ids=_people(details))
     lines = [LineOut.of(line) for line in details]
     next_ = lines[-1].line_id if len(lines) == limit else None
     return BatchWithLinesOut(**head.model_dump(), lines=lines, next=next_)
@@ -75,12 +77,13 @@ async def bank_file(batch_id: Uuid, db: Db, caller: OfficerOrApprover) -> PlainT
     (`POST /v1/vault/reveal`, purpose `bank_file`, audited).
     """
     rows: list[str] = ["line_id,person_id,item,jurisdiction,service_month,kind,amount_fen,amount_yuan"]
-    async with db.reading() as connection:
-        batch = visible(caller, await batches.load_batch(connection, batch_id))
+    async with db.transaction() as tx:
+        batch = visible(caller, await batches.load_batch(tx.sql, batch_id))
         if batch.state != "approved":
             raise Conflict(f"the batch is {batch.state}", code="batch_not_approved")
-        async for line in _lines_for_bank(connection, batch_id):
-            rows.append(_csv(line))
+        async for page in _lines_for_bank(tx.sql, batch_id):
+            rows += map(_csv, page)
+            await audits.append(tx, caller, act="export", purpose="bank_file", cause=batch_id, person_ids=_people(page))
     name = f"{batch.jurisdiction}-{month_text(batch.month)}-{batch_id}.csv"
     return PlainTextResponse(
         "\r\n".join(rows) + "\r\n",
@@ -89,12 +92,16 @@ async def bank_file(batch_id: Uuid, db: Db, caller: OfficerOrApprover) -> PlainT
     )
 
 
-async def _lines_for_bank(connection: asyncpg.Connection, batch_id: str) -> AsyncIterator[LineDetail]:
+async def _lines_for_bank(connection: asyncpg.Connection, batch_id: str) -> AsyncIterator[list[LineDetail]]:
+    """Yield the lines of the file in pages."""
     after = None
     while page := await batches.list_lines(connection, batch_id, _IN_BANK_FILE, after, _PAGE):
         after = page[-1].line_id
-        for line in page:
-            yield line
+        yield page
+
+
+def _people(lines: Sequence[LineDetail]) -> list[str]:
+    return sorted({line.person_id for line in lines})
 
 
 def _csv(line: LineDetail) -> str:

@@ -8,6 +8,7 @@ from uuid import UUID
 import asyncpg
 from common.errors import BadRequest, NotFound
 from fastapi import APIRouter
+from shell.audit import audits
 from shell.http.answers import Limit
 from shell.http.params import INT32_MAX
 from shell.http.params import Cursor as CursorText
@@ -51,13 +52,14 @@ async def show_ledger(
     if the person has neither an entry nor an unpaid amount in these areas.
     """
     areas, start = areas_of(caller), _cursor(after)
-    async with db.reading() as connection:
-        identities = await _load_identities(connection, person_id)
-        balance_fen = await store.balance(connection, identities.all, areas)
-        entries = await store.list_entries(connection, identities.all, areas, start, limit)
-        barred = await _load_unpaid(connection, identities, areas)
+    async with db.transaction() as tx:
+        identities = await _load_identities(tx.sql, person_id)
+        balance_fen = await store.balance(tx.sql, identities.all, areas)
+        entries = await store.list_entries(tx.sql, identities.all, areas, start, limit)
+        barred = await _load_unpaid(tx.sql, identities, areas)
         if not barred:
-            await _need_entry(connection, identities, areas)
+            await _need_entry(tx.sql, identities, areas)
+        await audits.append(tx, caller, act="read", purpose="ledger", person_ids=identities.all)
     return LedgerOut(
         **identities._asdict(),
         balance_fen=balance_fen,

@@ -12,6 +12,7 @@ from shell import clock
 from shell.access.auth import Caller
 from shell.access.read_budget import case_of
 from shell.access.scopes import OwnProvider, scope_of
+from shell.audit import audits
 from shell.service import Db
 from shell.store.transaction import Tx
 
@@ -64,12 +65,18 @@ def _is_own(alert: Alert, caller: Caller) -> bool:
     return any(alert.subject == case_of(caller.user, day) for day in days)
 
 
+async def _audit(tx: Tx, caller: Caller, act: Action, alert: Alert, reason: str) -> None:
+    people = [str(alert.person_id)] if alert.person_id else []
+    await audits.append(tx, caller, act=act, purpose=reason, cause=str(alert.alert_id), person_ids=people)
+
+
 @router.post("/v1/alerts/{alert_id}/explain")
 async def explain_alert(alert_id: UUID, explanation: ReasonIn, caller: Provider, db: Db) -> AlertOut:
     """The provider explains the finding."""
     now = clock.now()
     async with db.transaction() as tx:
-        await _lock(tx, alert_id, "explain", caller, now)
+        locked = await _lock(tx, alert_id, "explain", caller, now)
+        await _audit(tx, caller, "explain", locked, explanation.reason)
         alert = await store.save_explanation(tx, str(alert_id), explanation.reason, caller.user)
         return await answer(tx.sql, alert, now)
 
@@ -79,7 +86,8 @@ async def confirm_alert(alert_id: UUID, decision: ReasonIn, caller: Officer, db:
     """Confirm the finding."""
     now = clock.now()
     async with db.transaction() as tx:
-        await _lock(tx, alert_id, "confirm", caller, now)
+        locked = await _lock(tx, alert_id, "confirm", caller, now)
+        await _audit(tx, caller, "confirm", locked, decision.reason)
         alert = await store.save_decision(tx, str(alert_id), "confirmed", decision.reason, caller.user)
         return await answer(tx.sql, alert, now)
 
@@ -90,7 +98,8 @@ async def dismiss_alert(alert_id: UUID, decision: ReasonIn, caller: Officer, db:
     V01 of the day of death disputes the visit if the death proves to be earlier."""
     now = clock.now()
     async with db.transaction() as tx:
-        await _lock(tx, alert_id, "dismiss", caller, now)
+        locked = await _lock(tx, alert_id, "dismiss", caller, now)
+        await _audit(tx, caller, "dismiss", locked, decision.reason)
         alert = await store.save_decision(tx, str(alert_id), "dismissed", decision.reason, caller.user)
         if alert.severity == checks().named(alert.check_id).severity:  # a milder circumstance may end
             await visits.waive(tx, alert.subject, alert.check_id)
@@ -103,7 +112,8 @@ async def close_alert(alert_id: UUID, caller: Officer, db: Db) -> AlertOut:
     """Close the case after the decision was carried out."""
     now = clock.now()
     async with db.transaction() as tx:
-        await _lock(tx, alert_id, "close", caller, now)
+        locked = await _lock(tx, alert_id, "close", caller, now)
+        await _audit(tx, caller, "close", locked, "alert")
         alert = await store.save_closing(tx, str(alert_id), now)
         if alert.person_id is not None:
             assert alert.outcome is not None, "only a decided case is closed"

@@ -26,7 +26,7 @@ def topics() -> list[str]:
     The last entry is a regular expression for the parked and access topics of every service.
     """
     known = {cls.topic for cls in all_events().values()}
-    own = sorted(t for t in known if t not in ("parked", "access") and not t.startswith("dispatch.provider"))
+    own = sorted(t for t in known if t not in ("parked", "access", "audit") and not t.startswith("dispatch.provider"))
     return [*own, OF_EVERY_SERVICE]
 
 

@@ -8,6 +8,7 @@ from fastapi import APIRouter, Query
 from shell import clock
 from shell.access.auth import Caller
 from shell.access.scopes import Everything, OwnProvider, scope_of
+from shell.audit import audits
 from shell.http.answers import Limit
 from shell.service import Db
 
@@ -33,12 +34,12 @@ async def list_alerts(
     """List the alerts of the caller's area, newest first. An alert between two areas belongs to both. A provider sees
     the alerts about its own visits."""
     scope = scope_of(caller)
-    async with db.reading() as connection:
+    async with db.transaction() as tx:
         areas = None
         if not isinstance(scope, Everything | OwnProvider):
-            areas = [area for area in await store.list_alert_areas(connection) if scope.sees(area)]
+            areas = [area for area in await store.list_alert_areas(tx.sql) if scope.sees(area)]
         found = await store.list_alerts(
-            connection,
+            tx.sql,
             states=state or [],
             check=check,
             provider=scope.provider if isinstance(scope, OwnProvider) else None,
@@ -46,7 +47,10 @@ async def list_alerts(
             after=str(after) if after else None,
             limit=limit,
         )
-        alerts = await answers(connection, found, clock.now())
+        alerts = await answers(tx.sql, found, clock.now())
+        if caller.role != "provider":
+            people = sorted({str(alert.person_id) for alert in found if alert.person_id})
+            await audits.append(tx, caller, act="search", purpose="alerts", person_ids=people)
     return AlertPageOut(alerts=alerts, next=alerts[-1].alert_id if len(alerts) == limit else None)
 
 

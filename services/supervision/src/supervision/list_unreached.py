@@ -9,6 +9,7 @@ from fastapi import APIRouter
 from shell import clock
 from shell.access.auth import Caller
 from shell.access.scopes import Areas, scope_of
+from shell.audit import audits
 from shell.http.answers import Limit
 from shell.http.params import Day, DivisionCode
 from shell.service import Db
@@ -37,9 +38,11 @@ async def list_unreached(
         raise NotFound(f"no division has the code {area}")
     caller.need_area(area)
     day = on or clock.today()
-    async with db.reading() as connection:
-        areas = await people.list_areas(connection, area)
-        found = await visits.list_unreached(connection, areas, day, after=str(after) if after else None, limit=limit)
+    async with db.transaction() as tx:
+        areas = await people.list_areas(tx.sql, area)
+        found = await visits.list_unreached(tx.sql, areas, day, after=str(after) if after else None, limit=limit)
+        found_ids = [str(person.person_id) for person in found]
+        await audits.append(tx, caller, act="search", purpose="unreached", person_ids=found_ids)
     unreached = [_unreached_out(person) for person in found]
     next_ = unreached[-1].person_id if len(unreached) == limit else None
     return UnreachedPageOut(month=calendar.month_text(day), unreached=unreached, next=next_)

@@ -9,6 +9,7 @@ from common.events.ability import (
     AssessmentSigned,
 )
 from common.events.access import ReadBudgetUsed
+from common.events.audit import AuditSealed
 from common.events.base import Event, all_events, by_type, decoder, register
 from common.events.coverage import CoverageDeclared, FeedDeclared
 from common.events.entitlement import (
@@ -117,6 +118,7 @@ register(
     PolicyVersionHalted,
     RecordParked,
     ReadBudgetUsed,
+    AuditSealed,
 )
 
 __all__ = [
@@ -128,6 +130,7 @@ __all__ = [
     "AssessmentCancelled",
     "AssessmentRequested",
     "AssessmentSigned",
+    "AuditSealed",
     "CorrectionAnswered",
     "CorrectionRequested",
     "CoverageDeclared",

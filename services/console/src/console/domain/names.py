@@ -91,6 +91,7 @@ EVENTS: Final[Mapping[str, str]] = {
     "PolicyVersionPublished": "清单发布",
     "PolicyVersionHalted": "清单停用",
     "RecordParked": "消息搁置",
+    "AuditSealed": "审计封存",
 }
 ACTIONS: Final[Mapping[str, str]] = {"created": "", "corrected": "更正", "annulled": "撤销", "ended": "终止"}
 REASONS: Final[Mapping[str, str]] = {

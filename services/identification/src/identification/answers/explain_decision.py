@@ -7,6 +7,7 @@ from fastapi import APIRouter, Depends, Query
 from rules.words.explain import Explanation, explain
 from shell import clock
 from shell.access.auth import Caller, require
+from shell.audit import audits
 from shell.http.params import Day, Instant, ItemCode
 from shell.service import Db
 
@@ -28,8 +29,9 @@ async def explain_decision(
     known_at: Annotated[Instant | None, Query(description="as known at that instant")] = None,
 ) -> ExplanationOut:
     """Explains one item. A person that is merged into another one is refused every item: the survivor has them."""
-    async with db.reading() as connection:
-        view = await view_person(connection, caller, str(person_id), known_at)
+    async with db.transaction() as tx:
+        view = await view_person(tx.sql, caller, str(person_id), known_at)
+        await audits.append(tx, caller, act="read", purpose="explanation", cause=item, person_ids=[str(person_id)])
     lists, day = view.list_set.lists, on or clock.today()
     if view.event is not None and view.event.merged_into is not None:
         merged = Explanation(item=item, on=day, outcome="refused", sentence=MERGED)

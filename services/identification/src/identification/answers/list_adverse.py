@@ -11,6 +11,7 @@ from common.errors import BadRequest
 from fastapi import APIRouter, Depends
 from rules.words.explain import Explanation
 from shell.access.auth import Caller, require
+from shell.audit import audits
 from shell.http.answers import Limit
 from shell.http.params import Cursor
 from shell.service import Db
@@ -35,9 +36,10 @@ async def list_adverse(
     """Lists the adverse decisions about a person. A decision is listed as soon as its reasons are stored, normally
     within seconds."""
     key = str(person_id)
-    async with db.reading() as connection:
-        need_person(caller, key, await people_store.load_person(connection, key))
-        reasons = await store.list_reasons(connection, key, before=_cursor(after), limit=limit)
+    async with db.transaction() as tx:
+        need_person(caller, key, await people_store.load_person(tx.sql, key))
+        reasons = await store.list_reasons(tx.sql, key, before=_cursor(after), limit=limit)
+        await audits.append(tx, caller, act="read", purpose="adverse", person_ids=[key])
     last = reasons[-1] if len(reasons) == limit else None
     return AdversePageOut(
         adverse=[_shown(reason) for reason in reasons], next=f"{last.version}~{last.item}" if last else None

@@ -12,6 +12,7 @@ from rules.money.due import Example, example_of
 from rules.words.explain import policy_ref
 from shell import clock
 from shell.access.auth import Caller, require
+from shell.audit import audits
 from shell.http.params import Day, Instant
 from shell.service import Db
 from shell.settings import settings
@@ -33,8 +34,9 @@ async def read_entitlements(
     known_at: Annotated[Instant | None, Query(description="as known at that instant")] = None,
     all: Annotated[bool, Query(description="the whole timeline, past and future")] = False,
 ) -> EntitlementsOut:
-    async with db.reading() as connection:
-        view = await view_person(connection, caller, str(person_id), known_at)
+    async with db.transaction() as tx:
+        view = await view_person(tx.sql, caller, str(person_id), known_at)
+        await audits.append(tx, caller, act="read", purpose="entitlements", person_ids=[str(person_id)])
     return _shown(view, on or clock.today(), all)
 
 

@@ -13,6 +13,7 @@ from pydantic import BaseModel, Field
 from rules.deciding.choices import Choice
 from shell import clock
 from shell.access.auth import Caller, require
+from shell.audit import audits
 from shell.http.idempotency import Creates
 from shell.http.params import Body, Day, ItemCode
 from shell.service import Db
@@ -70,6 +71,7 @@ async def choose_item(
         if choice is None:
             choice, person = wanted, await _save(tx, person, wanted, list_set)
         await creation.created(tx, caller, choice.choice_id)
+        await audits.append(tx, caller, act="choose", purpose=choice.item, cause=choice.choice_id, person_ids=[key])
     return _shown(choice, person)
 
 

@@ -7,6 +7,7 @@ from common.events import PolicyVersionApproved
 from fastapi import APIRouter, Depends
 from shell import clock
 from shell.access.auth import Caller, require_fresh
+from shell.audit import audits
 from shell.service import Db
 from shell.store.transaction import Tx
 
@@ -52,6 +53,7 @@ async def _sign(tx: Tx, policy: Policy, caller: Caller) -> None:
         raise Conflict("the list is approved", code="not_proposed")
     simulation_id = simulations[0]
     approvals.append({"by": caller.user, "at": clock.now().isoformat(), "simulation_id": simulation_id})
+    await audits.append(tx, caller, act="approve", purpose="policy", cause=policy.version)
     state = "approved" if len(approvals) >= APPROVALS_NEEDED else "proposed"
     await store.update_policy(tx, policy.version, state=state, approvals=encode_approvals(approvals))
     tx.emit(

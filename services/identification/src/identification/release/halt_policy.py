@@ -5,6 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends
 from shell import clock
 from shell.access.auth import Caller, require
+from shell.audit import audits
 from shell.http import params
 from shell.http.params import Body
 from shell.service import Db
@@ -31,5 +32,6 @@ async def halt_policy(
         await locks.lock_lists(tx)
         policy = await lock_version(tx, version, caller)
         if policy.state != "halted":  # a second halt changes nothing
+            await audits.append(tx, caller, act="halt", purpose=body.reason, cause=version)
             await halt(tx, version, HaltReason("approver", caller.user, body.reason), clock.now())
         return await stored_version(tx, version)

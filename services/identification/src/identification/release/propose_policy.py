@@ -7,6 +7,7 @@ from fastapi import APIRouter, Body, Depends
 from shell import clock
 from shell.access.auth import Caller, require
 from shell.access.route_marks import limits_body
+from shell.audit import audits
 from shell.http.idempotency import Creates
 from shell.http.params import Json
 from shell.service import Db
@@ -43,4 +44,5 @@ async def propose_policy(
             raise Conflict("this list is in force", code="already_running")
         await propose(tx, policy_list, version, by=caller.user, now=now)
         await creation.created(tx, caller, version)
+        await audits.append(tx, caller, act="submit", purpose="policy", cause=version)
         return await stored_version(tx, version)

@@ -16,6 +16,7 @@ from fastapi import APIRouter, Depends
 from rules.proof.inclusion import Inclusion, prove_all
 from shell import clock
 from shell.access.auth import Caller, require_fresh
+from shell.audit import audits
 from shell.service import Db
 from shell.settings import settings
 from shell.store.transaction import Tx
@@ -64,6 +65,7 @@ async def publish_policy(
             approved_by=encode_approvals([approval["by"] for approval in approvals]),
             signed=Signed(approvals[-1]["simulation_id"], _band()),
         )
+        await audits.append(tx, caller, act="publish", purpose="policy", cause=version)
         shown = await stored_version(tx, version)
     return PublishedOut(**shown.model_dump(), narrower_below=await _narrower_below(db, policy.jurisdiction))
 

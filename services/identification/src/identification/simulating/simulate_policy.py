@@ -11,6 +11,7 @@ from rules.form.policy import PolicyList
 from shell import clock
 from shell.access.auth import Caller, require
 from shell.access.route_marks import limits_body
+from shell.audit import audits
 from shell.http.idempotency import Creates, Creation
 from shell.service import Db
 from shell.settings import settings
@@ -144,16 +145,20 @@ async def list_simulations(
 async def read_simulation(simulation_id: UUID, db: Db, caller: Reader) -> SimulationOut:
     """Shows a simulation of a list of your area. Officers and approvers see all numbers and a few people; other callers
     see no small numbers."""
-    async with db.reading() as connection:
-        simulation = await store.load_simulation(connection, str(simulation_id))
+    async with db.transaction() as tx:
+        simulation = await store.load_simulation(tx.sql, str(simulation_id))
         if simulation is None:
             raise NotFound("no such simulation")
         caller.need_area(simulation.status.jurisdiction)
-        base = await load_set(connection, simulation.base)
+        base = await load_set(tx.sql, simulation.base)
+        full = _sees_people(caller, simulation.status.jurisdiction)
+        tally = tally_of(simulation.result)
+        shown = sorted({id_ for ids in tally.examples.values() for id_ in ids}) if full and tally else []
+        cause = str(simulation_id)
+        await audits.append(tx, caller, act="read", purpose="simulation", cause=cause, person_ids=shown)
     lists = (*base.lists.by_area.values(), decode_list(simulation.list))
     titles = {code: item.title for one in lists for code, item in one.items.items()}
-    full = _sees_people(caller, simulation.status.jurisdiction)
-    return show_simulation(simulation.status, tally_of(simulation.result), full=full, titles=titles)
+    return show_simulation(simulation.status, tally, full=full, titles=titles)
 
 
 def _sees_people(caller: Caller, jurisdiction: str) -> bool:

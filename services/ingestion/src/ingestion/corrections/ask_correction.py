@@ -14,13 +14,13 @@ from common.events import CorrectionAnswered
 from fastapi import APIRouter, Depends
 from shell import clock
 from shell.access.auth import Caller, require
+from shell.audit import audits
 from shell.http.answers import Limit
 from shell.http.idempotency import Creates
 from shell.privacy import vault
 from shell.service import Db
 from shell.store.transaction import Tx
 
-from ingestion.audits import store as audits
 from ingestion.corrections import store
 from ingestion.corrections.shapes import CorrectionIn, CorrectionOut, CorrectionPageOut, WithdrawalIn
 from ingestion.domain.problems import CORRECTIONS, PROBLEMS, QUARANTINE, pointer_of
@@ -94,7 +94,7 @@ async def _ask_once(tx: Tx, caller: Caller, body: CorrectionIn, correction_id: s
 
 
 async def _audit(tx: Tx, caller: Caller, action: str, reason: str, event_id: str) -> None:
-    await audits.append_audit(tx, caller, clock.real_now(), action=action, purpose=reason, cause=event_id)
+    await audits.append(tx, caller, act=action, purpose=reason, cause=event_id)
 
 
 def _withdrawn(request: store.Request, now: datetime) -> CorrectionAnswered:

@@ -5,14 +5,13 @@ from typing import Annotated, Final
 
 from fastapi import APIRouter, Depends
 from fastapi.responses import StreamingResponse
-from shell import clock
 from shell.access.auth import Caller, require
+from shell.audit import audits
 from shell.http.answers import Limit
 from shell.http.params import Sequence
 from shell.service import Db
 from shell.store.database import Database
 
-from ingestion.audits import store as audits
 from ingestion.exchange.feed_access import find_feed, may_see
 from ingestion.exchange.feeds import Setup, configured
 from ingestion.exchange.positions import opened
@@ -90,9 +89,7 @@ async def list_feed_rejects(
     find_feed(feed, caller)
     async with db.transaction() as tx:
         stored = (await store.load_feeds(tx.sql, [feed])).get(feed)
-        await audits.append_audit(
-            tx, caller, clock.real_now(), action="feed_rejects", purpose="correct", cause=feed, fields=["row"]
-        )
+        await audits.append(tx, caller, act="feed_rejects", purpose="correct", cause=feed, fields=["row"])
     return csv_file(as_csv(_pages(db, feed), _headers(stored)), f"rejects-{feed}")
 
 

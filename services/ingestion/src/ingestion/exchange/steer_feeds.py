@@ -6,10 +6,10 @@ from common.errors import Conflict
 from fastapi import APIRouter, Depends
 from shell import clock
 from shell.access.auth import Caller, require
+from shell.audit import audits
 from shell.service import Db
 from shell.store.transaction import Tx
 
-from ingestion.audits import store as audits
 from ingestion.exchange.feed_access import find_feed
 from ingestion.exchange.feeds import Setup
 from ingestion.exchange.shapes import ConfirmMissingIn, FeedName, FeedOut, RunFeedIn, feed_out
@@ -44,9 +44,7 @@ async def confirm_missing(feed: FeedName, body: ConfirmMissingIn, caller: Office
         if run.missing != body.missing:
             raise Conflict(f"{run.missing} rows are missing now: check again", code="missing_changed")
         await store.confirm_run(tx, feed, run.run, caller.user, clock.now())
-        await audits.append_audit(
-            tx, caller, clock.real_now(), action="feed_confirmed", purpose=body.reason, cause=f"{feed}/{run.run}"
-        )
+        await audits.append(tx, caller, act="feed_confirmed", purpose=body.reason, cause=f"{feed}/{run.run}")
         return await _load_out(tx, setup)
 
 

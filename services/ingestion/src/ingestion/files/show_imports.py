@@ -12,15 +12,14 @@ from common.codes import divisions
 from common.errors import NotFound
 from fastapi import APIRouter, Depends
 from fastapi.responses import StreamingResponse
-from shell import clock
 from shell.access.auth import Caller, require
 from shell.access.scopes import Everything, OwnSource, Scope, scope_of
+from shell.audit import audits
 from shell.http.answers import Limit
 from shell.privacy import vault
 from shell.service import Db
 from shell.store.database import Database
 
-from ingestion.audits import store as audits
 from ingestion.domain.problems import PROBLEMS
 from ingestion.files import store
 from ingestion.files.downloads import BINARY, csv_file, ndjson_file
@@ -83,9 +82,7 @@ async def list_rejects(
     key = str(import_id)
     async with db.transaction() as tx:
         stored = _need_visible(await store.load_import(tx.sql, key), caller)
-        await audits.append_audit(
-            tx, caller, clock.real_now(), action="import_rejects", purpose="correct", cause=key, fields=["row"]
-        )
+        await audits.append(tx, caller, act="import_rejects", purpose="correct", cause=key, fields=["row"])
     pages, name = _pages(db, key), f"rejects-{key}"
     if stored.format == "ndjson":
         return ndjson_file(_as_ndjson(pages), name)

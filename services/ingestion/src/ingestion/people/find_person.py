@@ -21,12 +21,12 @@ from shell import clock
 from shell.access import read_budget
 from shell.access.auth import Caller, require
 from shell.access.read_budget import Spent
+from shell.audit import audits
 from shell.http.params import Day, Instant
 from shell.privacy import mask_address, mask_id_number, mask_name, vault
 from shell.service import Db
 from shell.store.transaction import Tx
 
-from ingestion.audits import store as audits
 from ingestion.domain.person import Person
 from ingestion.people import views
 from ingestion.people.shapes import FactOut, FoundOut, LookupIn, PersonOut
@@ -107,9 +107,7 @@ async def _spend(tx: Tx, caller: Caller, action: str, key: str, *, found: bool) 
     spent = await read_budget.spend(tx, caller, [key])
     purpose, cause = _reason(action, spent)
     seen = [key] if found and spent.allowed else []
-    await audits.append_audit(
-        tx, caller, clock.real_now(), action=action, purpose=purpose, cause=cause, person_ids=seen
-    )
+    await audits.append(tx, caller, act=action, purpose=purpose, cause=cause, person_ids=seen)
     return spent
 
 

@@ -13,10 +13,10 @@ from rules.facts.timeline import Fact
 from shell import clock
 from shell.access.auth import Caller, require_only
 from shell.access.route_marks import limits_body
+from shell.audit import audits
 from shell.service import Db
 from shell.store.transaction import Tx
 
-from ingestion.audits import store as audits
 from ingestion.domain.person import Person
 from ingestion.people import views
 from ingestion.people.shapes import RevealedOut, RevealedPersonOut, RevealIn
@@ -56,11 +56,10 @@ async def reveal(
 
 
 async def _audit(tx: Tx, caller: Caller, body: RevealIn, given: Sequence[str]) -> None:
-    await audits.append_audit(
+    await audits.append(
         tx,
         caller,
-        clock.real_now(),
-        action="reveal",
+        act="reveal",
         purpose=body.purpose,
         cause=body.cause,
         fields=sorted(set(body.fields)),

@@ -10,11 +10,11 @@ from pydantic import BaseModel, Field
 from shell import clock
 from shell.access.auth import Caller, require
 from shell.access.route_marks import limits_body
+from shell.audit import audits
 from shell.http.params import INT32_MAX, Body, Day, Reason
 from shell.service import Db
 from shell.store.transaction import Tx
 
-from ingestion.audits import store as audits
 from ingestion.register import sources
 from ingestion.register.shapes import Entry
 from ingestion.register.sources import URN_PATTERN
@@ -57,9 +57,7 @@ async def register_source(
         version = await _known_version(tx, caller, source, body.replaces) + 1
         entry = body.entry.model_dump_json().encode()
         await _insert(tx, registry.NewVersion(source, version, since, entry, caller.user, body.reason))
-        await audits.append_audit(
-            tx, caller, clock.real_now(), action="register_source", purpose=body.reason, cause=source
-        )
+        await audits.append(tx, caller, act="register_source", purpose=body.reason, cause=source)
     await sources.refresh(db, now=True)
     return RegisteredOut(source=source, version=version)
 

@@ -8,10 +8,10 @@ from common.errors import Conflict, Malformed, NotFound, Problem
 from fastapi import APIRouter, Depends, Query
 from shell import clock
 from shell.access.auth import Caller, require, require_fresh
+from shell.audit import audits
 from shell.service import Db
 from shell.store.transaction import Tx
 
-from ingestion.audits import store as audits
 from ingestion.review.shapes import (
     GroupDecisionOut,
     GroupDetailOut,
@@ -56,15 +56,17 @@ def _fields(group: store.Group, counts: Sequence[store.RowCount]) -> dict[str, A
 async def show_group(
     group_id: UUID, caller: Annotated[Caller, Depends(require("officer", "auditor"))], db: Db
 ) -> GroupDetailOut:
-    """The sample holds surrogate person ids only."""
+    """Audited. The sample holds surrogate person ids only."""
     key = str(group_id)
-    async with db.reading() as connection:
-        group = await store.load_group(connection, key)
+    async with db.transaction() as tx:
+        group = await store.load_group(tx.sql, key)
         if group is None:
             raise NotFound("no such group")
         caller.need_area(group.owner)
-        counts = (await store.count_rows(connection, [key])).get(key, [])
-        sample = await store.list_sample(connection, key, group.holds, SAMPLE_MAX)
+        counts = (await store.count_rows(tx.sql, [key])).get(key, [])
+        sample = await store.list_sample(tx.sql, key, group.holds, SAMPLE_MAX)
+        people = [row.person_id for row in sample]
+        await audits.append(tx, caller, act="read", purpose="group", cause=key, person_ids=people)
     return GroupDetailOut(
         **_fields(group, counts),
         counts=[RowCountOut(**count._asdict()) for count in counts],
@@ -88,9 +90,7 @@ async def settle_group(
         if group.state != "open":
             raise Conflict(f"this group is {group.state} already", code="settled")
         _check_grant(body, group.holds)
-        await audits.append_audit(
-            tx, caller, clock.real_now(), action=f"group_{body.outcome}", purpose=body.reason, cause=key
-        )
+        await audits.append(tx, caller, act=f"group_{body.outcome}", purpose=body.reason, cause=key)
         return GroupDecisionOut(group_id=key, state=await _decide(tx, group, body, caller))
 
 

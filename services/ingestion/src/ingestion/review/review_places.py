@@ -8,11 +8,11 @@ from common.errors import Conflict, NotFound
 from fastapi import APIRouter, Depends
 from shell import clock
 from shell.access.auth import Caller, require
+from shell.audit import audits
 from shell.http.answers import Limit
 from shell.service import Db
 from shell.store.transaction import Tx
 
-from ingestion.audits import store as audits
 from ingestion.domain.standing_state import PlaceRuling
 from ingestion.recording.batch import Request
 from ingestion.recording.locks import load
@@ -35,12 +35,13 @@ async def list_places(
     limit: Limit = 100,
     after: UUID | None = None,
 ) -> PlacePageOut:
-    """Cases that your area decides, including those of a group."""
-    async with db.reading() as connection:
-        owners = [area for area in await list_owners(connection, "place_cases", state) if caller.may_see(area)]
+    """Audited. Cases that your area decides, including those of a group."""
+    async with db.transaction() as tx:
+        owners = [area for area in await list_owners(tx.sql, "place_cases", state) if caller.may_see(area)]
         at = clock.now() if overdue else None
         group_id, cursor = str(group) if group else None, str(after) if after else None
-        rows = await store.list_cases(connection, owners, state, at, group_id, cursor, limit)
+        rows = await store.list_cases(tx.sql, owners, state, at, group_id, cursor, limit)
+        await audits.append(tx, caller, act="search", purpose="places", person_ids=[row.person_id for row in rows])
     page = [_out(row) for row in rows]
     return PlacePageOut(places=page, next=page[-1].case_id if len(page) == limit else None)
 
@@ -80,9 +81,7 @@ async def decide_place(
         raise Conflict("this case was settled already", code="settled")
     caller.need_area(case.owner)  # it may have been escalated meanwhile
     action = f"place_{outcome}"
-    await audits.append_audit(
-        tx, caller, clock.real_now(), action=action, purpose=reason, cause=case_id, person_ids=[person_id]
-    )
+    await audits.append(tx, caller, act=action, purpose=reason, cause=case_id, person_ids=[person_id])
     places = {person_id: PlaceRuling(case.chain, case.division, outcome)}
     await decide_again(tx, Request(person_ids=(person_id,), places=places, by=caller.user), clock.now())
     await store.note_decision(tx, [case_id], caller.user, reason)

@@ -9,11 +9,11 @@ from common.errors import Conflict, Malformed, NotFound, Problem
 from fastapi import APIRouter, Depends
 from shell import clock
 from shell.access.auth import Caller, require, require_fresh
+from shell.audit import audits
 from shell.http.answers import Limit
 from shell.service import Db
 from shell.store.transaction import Tx
 
-from ingestion.audits import store as audits
 from ingestion.domain.problems import QUARANTINE
 from ingestion.domain.standing_state import Grant, PlaceRuling
 from ingestion.people.views import facts_of
@@ -46,14 +46,15 @@ async def list_quarantine(
     limit: Limit = 100,
     after: UUID | None = None,
 ) -> QuarantinePageOut:
-    """Events of your area. Events of a group are listed with `group` only."""
-    async with db.reading() as connection:
+    """Audited. Events of your area. Events of a group are listed with `group` only."""
+    async with db.transaction() as tx:
         group_id, cursor = str(group) if group else None, str(after) if after else None
-        owners = [area for area in await _owners(connection, state, group_id) if caller.may_see(area)]
+        owners = [area for area in await _owners(tx.sql, state, group_id) if caller.may_see(area)]
         at = clock.now() if overdue else None
-        rows = await store.list_quarantine(connection, owners, state, at, group_id, cursor, limit)
+        rows = await store.list_quarantine(tx.sql, owners, state, at, group_id, cursor, limit)
         deaths = [row.person_id for row in rows if row.kind == "death"]
-        alive = await store.list_waiting_signs_of_life(connection, deaths) if deaths else {}
+        alive = await store.list_waiting_signs_of_life(tx.sql, deaths) if deaths else {}
+        await audits.append(tx, caller, act="search", purpose="quarantine", person_ids=[row.person_id for row in rows])
     page = [_out(row, alive) for row in rows]
     return QuarantinePageOut(quarantine=page, next=page[-1].event_id if len(page) == limit else None)
 
@@ -223,11 +224,10 @@ async def _open_row(tx: Tx, event_id: str, caller: Caller) -> Quarantined:
 
 
 async def _audit(tx: Tx, caller: Caller, action: str, row: Quarantined, reason: str) -> None:
-    await audits.append_audit(
+    await audits.append(
         tx,
         caller,
-        clock.real_now(),
-        action=f"quarantine_{action}",
+        act=f"quarantine_{action}",
         purpose=reason,
         cause=row.event_id,
         person_ids=[row.person_id],

@@ -13,6 +13,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic, RecordsToDelete
 from aiokafka.errors import KafkaError, TopicAlreadyExistsError
 from common.message import Record
+from shell.audit.tables import AUDIT_LOG
 from shell.kafka.client import connection
 from shell.kafka.consumer import Consumer
 from shell.kafka.dispatch import Handlers
@@ -47,7 +48,7 @@ async def probe_database(stores: Runtime) -> AsyncIterator[Database]:
 async def _create_tables(url: str) -> None:
     connection = await asyncpg.connect(url)
     await connection.execute("CREATE SCHEMA probe; SET search_path TO probe")
-    await connection.execute(PLATFORM_TABLES)
+    await connection.execute(PLATFORM_TABLES + AUDIT_LOG)
     await connection.execute("CREATE TABLE seen (value text)")
     await connection.close()
 

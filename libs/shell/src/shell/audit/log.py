@@ -1,24 +1,23 @@
-"""Every SQL statement of the audit log. Rows are only added."""
+"""Find rows of the audit log, in cheap pages, newest first."""
 
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Final, NamedTuple
 
 import msgspec
-from common.codes import divisions
 from common.errors import NotAllowed
-from shell.access.auth import Caller
+
 from shell.access.scopes import Areas, Everything, Scope
-from shell.store.transaction import Tx
 
 
 class Audit(NamedTuple):
-    """A row of the log. `fields`: revealed fields of the vault, or `row` for rejected rows, joined by commas.
-    `person_ids`: JSON list of ids."""
+    """A row of the log. `actor`: the human; `account`: the human's account, empty in old rows. `fields`: revealed
+    fields of the vault, or `row` for rejected rows, joined by commas. `person_ids`: JSON list of ids."""
 
     audit_id: int
     at: datetime
     actor: str
+    account: str
     role: str
     division: str | None
     action: str
@@ -30,6 +29,10 @@ class Audit(NamedTuple):
     @property
     def revealed(self) -> list[str]:
         return self.fields.split(",") if self.fields else []
+
+    @property
+    def persons(self) -> list[str]:
+        return msgspec.json.decode(self.person_ids, type=list[str]) if self.person_ids else []
 
 
 class Wanted(NamedTuple):
@@ -51,51 +54,19 @@ class _Condition(NamedTuple):
     value: Any
 
 
-_COLUMNS: Final = ", ".join(Audit._fields)
-
-
-async def append_audit(
-    tx: Tx,
-    caller: Caller,
-    at: datetime,
-    *,
-    action: str,
-    purpose: str,
-    cause: str,
-    fields: Sequence[str] = (),
-    person_ids: Sequence[str] = (),
-) -> None:
-    """Append a row with its persons and the areas whose auditors may see it: the caller's area and all areas above."""
-    await tx.sql.execute(
-        """WITH a AS (INSERT INTO audits (at, actor, role, action, purpose, cause, fields, person_ids, division)
-                      VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) RETURNING at, audit_id),
-                p AS (INSERT INTO audit_persons (person_id, at, audit_id, actor, areas)
-                      SELECT DISTINCT p, at, audit_id, $2, $11::text[] FROM a, unnest($10::uuid[]) AS p)
-           INSERT INTO audit_areas (area, actor, at, audit_id)
-             SELECT DISTINCT s, $2, at, audit_id FROM a, unnest($11) AS s""",
-        at,
-        caller.user,
-        caller.role,
-        action,
-        purpose,
-        cause,
-        ",".join(fields),
-        msgspec.json.encode(person_ids),
-        caller.division,
-        list(person_ids),
-        _areas_of(caller),
-    )
-
-
-def _areas_of(caller: Caller) -> list[str]:
-    """The caller's area and all areas above it; empty for a caller without an area."""
-    return [caller.division, *divisions.ancestors(caller.division)] if caller.division else []
+COLUMNS: Final = ", ".join(Audit._fields)
+_SEALS: Final = "SELECT audit_id, seal FROM audit_links WHERE audit_id = ANY($1::bigint[])"
 
 
 async def list_audits(connection: Any, wanted: Wanted, limit: int) -> list[Audit]:
-    """Return a page of the rows that match the filter, newest first. Raises NotAllowed for a scope without an area."""
+    """Return a page of the rows that match the filter. Raises NotAllowed for a scope without an area."""
     statement, values = page_of(wanted, limit)
     return [Audit(*row) for row in await connection.fetch(statement, *values)]
+
+
+async def load_seals(connection: Any, audit_ids: Sequence[int]) -> dict[int, int]:
+    """Return the seal of each of these rows that is sealed, by audit id."""
+    return dict(await connection.fetch(_SEALS, list(audit_ids)))
 
 
 def page_of(wanted: Wanted, limit: int) -> tuple[str, list[object]]:
@@ -105,7 +76,7 @@ def page_of(wanted: Wanted, limit: int) -> tuple[str, list[object]]:
     table, conditions = _search(wanted, _area(wanted.scope))
     used = [condition for condition in (*conditions, *_range(wanted)) if condition.value is not None]
     where = _where(used)
-    statement = f"""SELECT {_COLUMNS} FROM audits WHERE audit_id = ANY(ARRAY(
+    statement = f"""SELECT {COLUMNS} FROM audits WHERE audit_id = ANY(ARRAY(
                       SELECT audit_id FROM {table} WHERE {where}
                       ORDER BY at DESC, audit_id DESC LIMIT ${len(used) + 1}))
                     ORDER BY at DESC, audit_id DESC"""  # noqa: S608 - constant parts
