@@ -97,6 +97,28 @@ async def test_a_due_month_that_the_statistics_do_not_count_is_found(
     assert any("for 2020-01 is due in one of the two only" in fault for fault in next(iter(found.values())))
 
 
+async def test_an_audit_row_that_a_superuser_changed_is_found(
+    running: Runtime, platform: Platform, resident: tuple[Elder, str]
+) -> None:
+    _, person_id = resident
+    path = f"/v1/persons/{person_id}/entitlements"
+    await platform.call("GET", "identification", path, role="officer", division="000000")
+    assert await wrong(running) == {}
+    connection = await asyncpg.connect(
+        running.database_url("identification"), server_settings={"search_path": "identification"}
+    )
+    await connection.execute("SET session_replication_role = replica")  # no trigger
+    row, actor = await connection.fetchrow("SELECT audit_id, actor FROM audits ORDER BY audit_id DESC LIMIT 1")
+    await connection.execute("UPDATE audits SET actor = 'nobody' WHERE audit_id = $1", row)
+    try:
+        found = await wrong(running)
+    finally:
+        await connection.execute("UPDATE audits SET actor = $2 WHERE audit_id = $1", row, actor)
+        await connection.close()
+    assert list(found) == ["the audit log of identification is complete and unchanged"]
+    assert f"row {row} was changed" in found["the audit log of identification is complete and unchanged"]
+
+
 async def test_a_topic_head_that_differs_from_its_row_is_found(running: Runtime, resident: tuple[Elder, str]) -> None:
     _, person_id = resident
     change = """decision = convert_to(replace(convert_from(decision, 'UTF8'), '"amount_fen_per_month":5000',

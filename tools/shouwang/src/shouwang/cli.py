@@ -33,6 +33,7 @@ COMMANDS = {
     "parked": ("shouwang.commands.parked", "list, show or replay parked records"),
     "offsets": ("shouwang.commands.offsets", "the positions of the consumers; resume a stopped one"),
     "republish": ("shouwang.commands.republish", "send the newest state of every key of a compacted topic again"),
+    "audit": ("shouwang.commands.audit", "check the hash chains of the audit logs"),
     "demo": ("shouwang.commands.demo", "run the stories of the sample county"),
 }
 

@@ -19,6 +19,7 @@ from shell.settings import Settings, settings
 from shell.store.database import Database
 
 from shouwang.invariants import backlog, consistency, topics
+from shouwang.invariants.audit_logs import AuditHeads, check_audit_logs
 from shouwang.invariants.heads import Heads, compare_heads
 from shouwang.invariants.privacy import Secrets, load_secrets
 from shouwang.invariants.records import Grounds, Providers
@@ -120,12 +121,13 @@ async def _on_topics(runtime: Runtime, databases: backlog.Databases, say: Callab
     """Run all checks of topics in one pass, then search the logs; returns one line per invariant."""
     secrets, grounds, providers = await _secrets(runtime, databases["ingestion"]), Grounds(), Providers()
     with tempfile.TemporaryDirectory(prefix="shouwang-verify-") as folder:
-        heads = Heads(Path(folder), SOURCES)
+        heads, audit_heads = Heads(Path(folder), SOURCES), AuditHeads(Path(folder))
         try:
-            await topics.scan(runtime.kafka_settings(OPERATOR), [heads, secrets, grounds, providers], say)
-            lines = await compare_heads(heads, databases)
+            await topics.scan(runtime.kafka_settings(OPERATOR), [heads, audit_heads, secrets, grounds, providers], say)
+            lines = [*await compare_heads(heads, databases), *await check_audit_logs(audit_heads, databases)]
         finally:
             heads.close()
+            audit_heads.close()
     logs = sorted((runtime.home / "logs").glob("*.log"))
     return [*lines, grounds.line, providers.line, secrets.topics, secrets.check_logs(logs)]
 

@@ -31,13 +31,18 @@ async def list_topics(settings: Settings) -> list[str]:
         await admin.close()
 
 
-async def scan(settings: Settings, checks: Sequence[RecordCheck], say: Callable[[str], None]) -> int:
+async def scan(
+    settings: Settings,
+    checks: Sequence[RecordCheck],
+    say: Callable[[str], None],
+    is_wanted: Callable[[str], bool] = lambda topic: True,
+) -> int:
     """Give every record on the topics of `list_topics` to all `checks`; returns the number of records.
 
-    It reads at least to the ends of the topics at its start. `say` gets each line of progress. Raises TimeoutError
-    when the broker stops answering.
+    `is_wanted(topic)`: whether to read this topic. It reads at least to the ends of the topics at its start. `say` gets
+    each line of progress. Raises TimeoutError when the broker stops answering.
     """
-    topics = await list_topics(settings)
+    topics = [topic for topic in await list_topics(settings) if is_wanted(topic)]
     kafka = client.consumer(settings, None)
     kafka.subscribe(topics)
     await kafka.start()
