@@ -9,6 +9,7 @@ import pytest
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from common.events import DuesDetermined, EntitlementsDecided
 from shell.kafka.client import connection
+from shouwang.commands.audit import check_logs
 from shouwang.commands.verify import check_all
 from shouwang.runtime.kafka_acls import PROVISION
 from shouwang.runtime.machine import Runtime
@@ -108,15 +109,18 @@ async def test_an_audit_row_that_a_superuser_changed_is_found(
         running.database_url("identification"), server_settings={"search_path": "identification"}
     )
     await connection.execute("SET session_replication_role = replica")  # no trigger
-    row, actor = await connection.fetchrow("SELECT audit_id, actor FROM audits ORDER BY audit_id DESC LIMIT 1")
-    await connection.execute("UPDATE audits SET actor = 'nobody' WHERE audit_id = $1", row)
+    row, purpose = await connection.fetchrow("SELECT audit_id, purpose FROM audits ORDER BY audit_id DESC LIMIT 1")
+    await connection.execute("UPDATE audits SET purpose = 'x' WHERE audit_id = $1", row)
     try:
         found = await wrong(running)
+        of_command = await check_logs(running, "identification")
     finally:
-        await connection.execute("UPDATE audits SET actor = $2 WHERE audit_id = $1", row, actor)
+        await connection.execute("UPDATE audits SET purpose = $2 WHERE audit_id = $1", row, purpose)
         await connection.close()
     assert list(found) == ["the audit log of identification is complete and unchanged"]
-    assert f"row {row} was changed" in found["the audit log of identification is complete and unchanged"]
+    assert found["the audit log of identification is complete and unchanged"] == [f"row {row} was changed"]
+    assert [line.faults for line in of_command.lines] == [[f"row {row} was changed"]]
+    assert all(line.count > 0 and not line.fault_count for line in (await check_logs(running, "identification")).lines)
 
 
 async def test_a_topic_head_that_differs_from_its_row_is_found(running: Runtime, resident: tuple[Elder, str]) -> None:
