@@ -306,7 +306,7 @@ def test_every_topic_has_its_owner_and_its_row_in_the_architecture() -> None:
         first, _, noun = topic.name.partition(".")
         assert topic.owner == OWNERS.get(first, first), f"contracts/topics.yaml: owner of {topic.name}"
         assert topic.owner in SERVICES, f"contracts/topics.yaml: owner of {topic.name}"
-        row = "`<service>.parked`" if noun == "parked" else f"`{topic.name}`"
+        row = f"`<service>.{noun}`" if noun in {"parked", "audit"} else f"`{topic.name}`"
         assert row in described, f"docs/architecture.md: the table of topics lacks {topic.name}"
 
 
