@@ -2,7 +2,7 @@
 
 import io
 import zipfile
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, time
 from random import Random
 
 import pytest
@@ -133,8 +133,12 @@ def test_no_line_of_a_csv_is_lost_by_wrong_quotes(text):
         assert kept.count(mark) == text.count(mark)
 
 
+# NDJSON has lists and objects, Parquet and databases have times of day and durations.
+OTHER = st.one_of(st.lists(st.text()), st.dictionaries(st.text(), st.text()), st.times(), st.timedeltas())
+
+
 @settings(max_examples=300, deadline=None)
-@given(st.one_of(st.text(max_size=30), st.integers(), st.floats(), st.booleans(), st.dates(), st.datetimes()))
+@given(st.one_of(st.text(max_size=30), st.integers(), st.floats(), st.booleans(), st.dates(), st.datetimes(), OTHER))
 def test_a_cell_becomes_a_value_or_a_code(value):
     to_date = date_reader(["%d/%m/%Y"], DAY_ZERO)
     for convert in (to_date, instant_reader(to_date, ["%d/%m/%Y"]), to_code, to_division, to_list):
@@ -167,6 +171,8 @@ def test_a_cell_becomes_a_value_or_a_code(value):
         (0.5, None),
         (float("nan"), None),
         (float("inf"), None),
+        (["2026-11-01"], None),
+        (time(8, 30), None),
     ],
 )
 def test_dates_are_read_or_rejected(raw, expected):

@@ -2,8 +2,8 @@
 
 The offset is text (seconds, may be negative) in `$SHOUWANG_HOME/clock`. Only a demonstration and tests read it
 (`Settings.moves_clock`); everywhere else the file is ignored and business time is real time. Leases, tokens and
-time-outs use `real_now`. Civil dates are those of Asia/Shanghai. Of all other modules, only `shell.kafka.retention`
-reads the time of day, since it compares with timestamps of the broker.
+time-outs use `real_now`. Civil dates are those of Asia/Shanghai. In libraries and services, only
+`shell.kafka.retention` also reads the time of day. It compares with timestamps of the broker.
 """
 
 import os

@@ -49,8 +49,8 @@ def _in_id_numbers(division: divisions.Division) -> bool:
 
 
 def areas_of(county: str) -> tuple[str, ...]:
-    """Return the codes in ID numbers of people first registered in a county, abolished codes first. Raises ValueError
-    for an unknown division."""
+    """Return the codes in ID numbers of people first registered in a county. Codes of former counties with another name
+    come first. Raises ValueError for an unknown division."""
     here = divisions.get(county)
     if here is None:
         raise ValueError(f"{county} is no known division")

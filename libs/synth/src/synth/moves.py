@@ -65,7 +65,8 @@ def hukou(month: Month) -> Changes:
 
 
 def _new_hukou(month: Month, person: Person, day: date, town: str) -> list[Sent]:
-    """Move the hukou to a town, and return the reports. A wrong report has the other kind of hukou."""
+    """Move the hukou to a town, and return the reports. A wrong report has the other kind of hukou,
+    or a later first day."""
     new = person.hukou[-1][1]._replace(division=town)
     wrong = new._replace(kind="rural" if new.kind == "urban" else "urban")
     person.set_hukou(day, new)
@@ -74,7 +75,7 @@ def _new_hukou(month: Month, person: Person, day: date, town: str) -> list[Sent]
 
 
 def _reported_home(month: Month, person: Person, day: date, home: Home) -> list[Sent]:
-    """Return the reports of a home. A wrong report has the place `elsewhere`."""
+    """Return the reports of a home. A wrong report has the place `elsewhere`, or a later first day."""
     value = residence_value(home)
     return report(month, person, "residence", day, value, value | {"place": "elsewhere"})
 

@@ -122,7 +122,7 @@ async def valid(request: Request) -> Session:
 
 
 def _note_action(request: Request, session: Session) -> bool:
-    """Note the action of the user. Returns False if the last one is too old."""
+    """Note the action of the user. Returns False if the last one is missing, too old, or of another session."""
     now = clock.real_now().timestamp()
     last: _Action | None = cookies.read(request, ACTION, _Action)
     if last is None or last.session_id != session.id or now - last.at >= settings().idle_seconds_max:

@@ -1,4 +1,5 @@
-"""The tables of dispatch. Ids are uuid in PostgreSQL and strings in Python; lists of codes are comma-separated text."""
+"""The tables of dispatch. Ids are uuid in PostgreSQL and strings in Python, except `correlation_id` (text) and
+`answer_id` (integer). Lists of codes are comma-separated text."""
 
 from datetime import date, datetime
 
@@ -95,7 +96,8 @@ class TaskRow(SQLModel, table=True):
 
 
 class AreaRow(SQLModel, table=True):
-    """The areas that contain a division with tasks, itself included. Filters by area use them, not code prefixes."""
+    """The areas that contain a division with tasks, or a division that a provider has served. The division itself is
+    included. Filters by area use these rows, not code prefixes."""
 
     __tablename__ = "areas"
     __table_args__ = {"schema": "dispatch"}

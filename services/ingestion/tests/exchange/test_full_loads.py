@@ -57,6 +57,19 @@ async def test_a_changed_row_is_found_without_an_operation_column(full, incomes)
     assert await incomes() == [[("dibao", "2026-01-01", "2026-06-01"), ("tekun", "2026-06-01", None)]]
 
 
+@pytest.mark.parametrize("order", [("低保", "特困"), ("特困", "低保")])
+async def test_rows_that_share_a_key_are_rejected_with_their_reason_in_every_order(full, incomes, order):
+    full.put(1)
+    await full.work()
+    delete(full, 1)
+    for category in order:
+        full.put(1, LB=category, log=True)
+    feed = await full.again()
+    assert (feed["last_run"]["rejected"], feed["last_run"]["unchanged"]) == (2, 0)
+    assert (await full.rejects()).count("key_repeated") == 1
+    assert await incomes() == [[DIBAO]]
+
+
 async def test_a_missing_row_that_is_back_continues(full, incomes):
     for n in (1, 2):
         full.put(n)

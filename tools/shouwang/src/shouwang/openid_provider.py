@@ -1,8 +1,9 @@
 """A small OpenID provider for tests, which does only what the standards say and refuses everything else.
 
-It has one client, the console, with a secret. It demands PKCE (S256) and exact redirect addresses. A code is good once,
-and so is a refresh token: a second use ends the session. A user signs in by a click and stays signed in at the
-provider until the session ends there. `end_sessions` ends it from outside, as an administrator does.
+It has one client, the console, with a secret. It demands PKCE (S256) and exact redirect addresses. A code is good once;
+a second use is refused. A refresh token is also good once; a second use ends the session. A user signs in by a click
+and stays signed in at the provider until the session ends there. `end_sessions` ends it from outside, as an
+administrator does.
 """
 
 import contextlib
@@ -50,7 +51,8 @@ class SignIn:
 
 @dataclass
 class OpenIdProvider:
-    """The provider and its state. `seen`: the requests, by their last path element, with their parameters."""
+    """The provider and its state. `seen`: GET requests to `authorize`, and requests to `token`, `revoke` and `end`,
+    with their parameters. Requests to `token` while it is away are not noted."""
 
     client_id: str
     client_secret: str

@@ -27,8 +27,8 @@ class PolicyVersionPublished(Event, frozen=True, kw_only=True, omit_defaults=Tru
 class _Review(Event, frozen=True, kw_only=True, omit_defaults=True):
     """A step of the review of a list, or its halt.
 
-    Figures of a simulation are sums over all people of the area, never over fewer. Those of a halt cover the people
-    decided so far."""
+    Figures of a simulation are sums over all people of the area, never over fewer. Those of a halt are of its
+    watch."""
 
     topic: ClassVar[str] = "policy.review"
 
@@ -40,15 +40,16 @@ class _Review(Event, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class PolicyVersionProposed(_Review, frozen=True, kw_only=True):
-    """A list is proposed. `changed_from`: the first day on which its decisions differ from the list in force; None:
-    never."""
+    """A list is proposed. `changed_from`: the first day on which its decisions may differ from the list in force;
+    None: never."""
 
     changed_from: date | None = None
 
 
 class PolicyVersionSimulated(_Review, frozen=True, kw_only=True):
-    """The simulated effect over `months` service months from `first_month` (YYYY-MM). `losers` include people who lose
-    one item and gain another. `raised_fen` and `cut_fen` are not netted between people."""
+    """The simulated effect over `months` service months from `first_month` (YYYY-MM). `losers` include people who gain
+    and lose, for example more money and fewer visits. The money of all items is summed per person first. `raised_fen`
+    and `cut_fen` are not netted between people."""
 
     simulation_id: str
     first_month: str
@@ -74,8 +75,8 @@ class PolicyVersionHalted(_Review, frozen=True, kw_only=True):
     again.
 
     `by`: `band` (its effect differs too much from the simulation) or `approver`. `people`: those decided by it so far.
-    `people_changed`: people with a change, including those of the last step, which a `band` halt does not store. Fen
-    are sums over the simulated months."""
+    `people_changed`, `raised_fen`, `cut_fen`: sums over the steps of the open watch; 0 without an open watch. A `band`
+    halt includes the last step, which it does not store. Fen are sums over the simulated months."""
 
     back_to: str
     by: Literal["band", "approver"]

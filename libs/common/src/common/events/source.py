@@ -7,10 +7,11 @@ from common.events.base import Event, Instant
 
 
 class SourceGapFound(Event, frozen=True, kw_only=True, omit_defaults=True):
-    """The received events of a source's day differ from its report, or the source has sent no report (`not_reported`).
+    """The stored events whose `time` is on this day differ from the source's report, or the source has sent no report
+    (`not_reported`).
 
-    `gap`: the kind of difference. `ours`: the number of received events. `told`: the reported number; None without a
-    report."""
+    `gap`: the kind of difference. `ours`: the number of stored events; rejected events do not count. `told`: the
+    reported number; None without a report."""
 
     topic: ClassVar[str] = "ingestion.source"
 
@@ -26,7 +27,7 @@ class SourceGapFound(Event, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class SourceGapClosed(Event, frozen=True, kw_only=True, omit_defaults=True):
-    """The gap of a source's day is closed: the received events match the report."""
+    """The gap of a source's day is closed: the stored events match the report."""
 
     topic: ClassVar[str] = "ingestion.source"
 
@@ -40,8 +41,8 @@ class SourceGapClosed(Event, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class SourceSilent(Event, frozen=True, kw_only=True, omit_defaults=True):
-    """A source has sent no event of a kind for longer than its limit. `heard_at`: the last arrival, or the instant from
-    which events were expected; `silent_since`: the instant at which the platform noticed."""
+    """No event of a kind from a source was stored for longer than its limit. `heard_at`: the last arrival, or the
+    instant from which events were expected; `silent_since`: the instant at which the platform noticed."""
 
     topic: ClassVar[str] = "ingestion.source"
 
@@ -89,7 +90,11 @@ class CorrectionRequested(Event, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class CorrectionAnswered(Event, frozen=True, kw_only=True, omit_defaults=True):
-    """The source has corrected the event (`answered_by`: the correcting event), or the request is withdrawn."""
+    """A correction request is closed.
+
+    `answered`: the source changed the event, or the event itself was accepted or applied. `answered_by`: the changing
+    event, or the event itself. `withdrawn`: an officer withdrew the request, or the event was discarded or withdrawn.
+    """
 
     topic: ClassVar[str] = "ingestion.source"
 

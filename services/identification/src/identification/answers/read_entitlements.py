@@ -74,7 +74,8 @@ def _entitlement(e: Entitlement, view: PersonView) -> EntitlementOut:
 
 
 def _unpaid(e: Entitlement) -> Example | None:
-    """Return the example because of which the money of an entitlement is not paid; None: paid, or no money."""
+    """Return the example that prevents the payment of an entitlement. None: no example prevents it, or there is no
+    money. The money of a suspended entitlement is held in any case."""
     has_money = e.kind == "cash" and e.state in ("granted", "suspended") and bool(e.amount_fen_per_month)
     return example_of(e) if has_money and not settings().demo else None
 

@@ -37,7 +37,9 @@ class EntitlementOut(BaseModel):
     from_: dt.date = Field(alias="from")
     to: dt.date | None
     amount_fen_per_month: int | None = Field(description="cash items")
-    unpaid: Example | None = Field(description="why the granted amount is not paid; null: it is paid, or there is none")
+    unpaid: Example | None = Field(
+        description="why the granted amount is not paid; null: no example prevents the payment, or there is no amount"
+    )
     tier: str | None = Field(description="visiting_care")
     interval_days: int | None = Field(description="visiting_care")
     reverify_months: int | None = Field(description="visiting_care: months after which living tags are verified again")

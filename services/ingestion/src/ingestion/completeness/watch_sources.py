@@ -106,8 +106,8 @@ def _gap_found(day: store.Day, gap: Gap, ours: RecordedDay, now: datetime) -> So
 
 
 class _Expected(NamedTuple):
-    """A kind that a source should send. `heard_at`: the last arrival; `late_at`: the instant from which silence is an
-    alarm."""
+    """A kind that a source should send. `heard_at`: the last arrival, or before any arrival the start of its first
+    coverage entry. `late_at`: the instant from which silence is an alarm."""
 
     heard_at: datetime
     late_at: datetime

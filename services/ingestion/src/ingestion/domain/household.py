@@ -128,7 +128,8 @@ def _new_members(household: str, state: State, entries: Sequence[Entry]) -> list
 
 
 def _copies(household: str, entry: Entry, persons: Sequence[str]) -> Iterator[Copy]:
-    """The copy of a statement for each of `persons`."""
+    """Yield the copy of a statement for each of `persons`. The person whom a low-income status is about directly gets
+    none."""
     copied = _copied(household, entry)
     is_list = entry.person_id is None and copied.value is not None
     for person_id in persons:

@@ -56,7 +56,7 @@ class Page:
         """Decide one row: note its events and its new state, or its rejection. Unchanged cells give no event.
 
         `is_repeated`: a different row of the same full load has the same key."""
-        if row.key not in self.saved and is_unchanged(self.known, row):
+        if not is_repeated and row.key not in self.saved and is_unchanged(self.known, row):
             self._save_watermark(row.key, row.watermark)
             return
         shaped, change = read_row(layout, row, self.now)
@@ -105,7 +105,8 @@ class Page:
         self.rejections.append(event)
 
     def reject_for_error(self, row: TableRow) -> None:
-        """Reject a row that caused an internal error. Its state is not saved, so the row is decided again next time."""
+        """Reject a row that caused an internal error. Its state is not saved, so the row is decided again when a run
+        reads it again. A run that reads changes may not read it."""
         source = self.setup.feed.source
         faults = [fault("", "internal")]
         cells = bounded(row.number, row.cells)
@@ -139,7 +140,7 @@ class Page:
     def _reject_by_core(self, row: TableRow, receipts: Sequence[Receipt]) -> None:
         """Reject a row whose event `recording` has rejected.
 
-        The state is saved without a hash of the cells, so the row is decided again next time."""
+        The state is saved without a hash of the cells, so the row is decided again when a run reads it again."""
         faults = [problem for receipt in receipts for problem in receipt.problems]
         self.rejected[row.number] = (self.shaped[row.number], faults)
         self.saved[row.key] = self.saved[row.key]._replace(raw=b"")

@@ -225,7 +225,7 @@ def _decode_old(decoder: msgspec.json.Decoder[PopulationEvent[Any]], kept: bytes
 
 
 def _without_final_breaks(value: Any) -> Any:
-    """A JSON value in which no text ends with a line break."""
+    """The JSON value; from each text, one line break at its end is removed."""
     if isinstance(value, dict):
         return {key: _without_final_breaks(part) for key, part in value.items()}
     if isinstance(value, list):

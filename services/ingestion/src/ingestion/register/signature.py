@@ -3,8 +3,8 @@
 Header: `kid` = `<source>#<kid of the register>`. Claims: `iss` is the source, `aud` is shouwang, then `iat` and `jti`.
 `htm` is the method (`KAFKA` for a record). `htu` is the path with its query (the topic of a record). `sha256` is the
 hash of the body, in hex.
-A signature is valid for five minutes around `iat`. It covers the place and the body, so a stolen signature can only
-repeat the same request.
+A signature is valid from five minutes before `iat` until five minutes after it. It covers the place and the body, so a
+stolen signature can only repeat the same request.
 """
 
 import hashlib

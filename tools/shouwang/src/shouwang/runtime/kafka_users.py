@@ -32,8 +32,8 @@ class KafkaUsers:
     """The users of the broker at `address`.
 
     `home`: the home with the local broker. With SHOUWANG_KAFKA the broker is another one (`is_local` is False). Then
-    SHOUWANG_KAFKA_USERNAME and SHOUWANG_KAFKA_PASSWORD name the user of all processes, and the folder
-    SHOUWANG_KAFKA_SECRETS has the passwords that `shouwang kafka grant` gives to the services.
+    SHOUWANG_KAFKA_USERNAME and SHOUWANG_KAFKA_PASSWORD name the user of all processes. The operator puts one password
+    file per service into the folder SHOUWANG_KAFKA_SECRETS. `shouwang kafka grant` sets these passwords at the broker.
     """
 
     def __init__(self, home: Path, address: str) -> None:
@@ -76,7 +76,8 @@ class KafkaUsers:
             raise LocalProblem(f"Kafka's user {user} has no password yet: run `shouwang up`.") from missing
 
     def settings(self, user: str, password: str | None = None) -> Settings:
-        """The settings of a process that connects as `user`. `password`: of a source or a provider."""
+        """Return the settings to connect as `user` to the local broker. `password`: only for a source or a provider.
+        Another broker, or one without users, ignores both arguments."""
         if not self.is_local or not self.file(BROKER).exists():  # else: a home whose broker never had users
             return Settings(kafka=self.address)
         file = None if password else self.file(user)

@@ -2,7 +2,8 @@
 
 A *spell* is a granted interval: a period in which an item is really given. An interval that is suppressed, waits for a
 choice or lacks a fact gives nothing. A suspended interval (by a suspected death or an open identity change) prolongs
-the spell before it. No end is emitted while the item may still be granted again.
+a spell that ends on its first day; then no end is emitted. Without such a spell it gives nothing, and a start that was
+emitted is ended.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence

@@ -30,7 +30,8 @@ def _not_a_list(problem: Problem) -> Malformed:
 
 
 def _depth(body: Any, limit: int) -> int:
-    """Return the number of levels of objects and arrays, counted up to `limit`."""
+    """Return the number of levels, counted up to `limit`. Plain values inside the deepest object or array are a level,
+    too."""
     level, depth = [body], 0
     while level and depth < limit:
         inner: list[Any] = []

@@ -61,11 +61,11 @@ def _date_in_china(moment: datetime) -> date:
 
 
 def _digits_or_text(value: Any) -> str:
-    """The text of a cell. A number loses its fraction, which is a time of day. Raises CellWrong for a bool."""
-    if isinstance(value, bool):
-        raise CellWrong("date")
-    if isinstance(value, int | float):
+    """The text of a cell. A number loses its fraction, which is a time of day. Raises CellWrong for anything else."""
+    if isinstance(value, int | float) and not isinstance(value, bool):
         value = to_code(value).partition(".")[0]
+    if not isinstance(value, str):
+        raise CellWrong("date")
     return plain_date(value)
 
 

@@ -1,4 +1,6 @@
-"""Every SQL statement about events that wait for an officer, and the checks of `verify`."""
+"""SQL by which officers and jobs review single events in quarantine, and SQL for `verify`.
+
+The statements about groups are in `groups`. Recording has statements of its own about these rows."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -105,7 +107,8 @@ async def note_release(tx: Tx, event_id: str, note: str) -> None:
 
 
 async def discard(tx: Tx, event_id: str, at: datetime, by: str, note: str, refuted_by: str | None = None) -> bool:
-    """Park the event for good, behind the lock of its person. False if it does not wait any more."""
+    """Discard a waiting event for ever. Returns False if it no longer waits. The caller must hold the lock of its
+    person."""
     person_id = await tx.sql.fetchval(
         """UPDATE quarantine SET state = 'discarded', settled_at = $2, settled_by = $3, note = $4, refuted_by = $5
            WHERE event_id = $1 AND state = 'open' RETURNING person_id""",
