@@ -33,7 +33,7 @@ demo: kafka-here ## start everything here and tell the story; stays up (ONCE=1: 
 	@$(RUN) shouwang demo $(if $(ONCE),--once)
 
 .PHONY: test
-test: lint kafka-here kubectl-here chromium-here ## lint, types, imports and all tests, the fast ones first (under 20 minutes)
+test: lint kafka-here kubectl-here chromium-here ## lint, types, imports and all tests, the fast ones first (about 24 minutes)
 	@$(RUN) pytest $(PARALLEL) $(FAST)
 	@$(RUN) pytest $(SLOW)
 	@$(if $(BROWSER),$(RUN) pytest $(BROWSER))
