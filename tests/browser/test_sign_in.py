@@ -130,7 +130,7 @@ async def test_a_session_that_ends_at_the_issuer_closes_the_page(
 
 async def test_an_account_that_may_not_use_the_console_is_told_so(desk: Page, console: str) -> None:
     await sign_in(desk, console, "服务机构")
-    await expect(desk.get_by_role("alert")).to_have_text("账号没有本平台的角色，不能使用本页面")
+    await expect(desk.get_by_role("alert")).to_have_text("账号没有本平台的角色，请联系管理员")
     await picture(desk, "issuer-refused")
     await desk.get_by_role("link", name=SIGN_IN).click()
     await desk.get_by_role("button", name=OFFICER).click()

@@ -68,8 +68,8 @@ async def test_a_changed_cookie_opens_nothing(browser: Any) -> None:
     [
         ("nonsense", 401, "令牌无效或已过期"),
         ("", 401, "令牌无效或已过期"),
-        ("provider", 403, "账号的角色不能使用本页面"),
-        ("officer", 403, "账号未指定辖区，不能使用本页面"),
+        ("provider", 403, "账号的角色不能使用本页面，请换一个账号"),
+        ("officer", 403, "账号未指定辖区，请联系管理员"),
     ],
 )
 async def test_a_wrong_token_gives_a_message_and_no_session(browser: Any, token: str, status: int, words: str) -> None:

@@ -168,7 +168,7 @@ async def test_an_account_without_a_role_for_the_console_may_choose_another(
     client = desk()
     answer = await sign_in(client, OTHER)
     assert answer.status_code == 403
-    assert "账号没有本平台的角色，不能使用本页面" in answer.text
+    assert "账号没有本平台的角色，请联系管理员" in answer.text
     assert 'href="/login/start?again=1"' in answer.text
     assert len(provider.asked("revoke")) == 1
     assert not await opens(client)

@@ -132,6 +132,12 @@ async def test_tags_are_not_verified_during_a_stay_and_are_verified_after_the_di
     assert await check(database, home + timedelta(days=20)) == []
 
 
+async def make_visit(client, auth, story, task):
+    for step in ("accept", "check-in", "check-out"):
+        url = f"/v1/tasks/{task['task_id']}/{step}"
+        assert (await client.post(url, headers=auth("provider", provider=story.A))).status_code == 200
+
+
 async def test_a_visit_made_is_not_asked_again_after_a_stay_in_hospital_nor_a_suspicion(
     driver, database, tasks, add_provider, client, auth, today, story
 ):
@@ -140,9 +146,7 @@ async def test_a_visit_made_is_not_asked_again_after_a_stay_in_hospital_nor_a_su
     today(OLD)
     await until_quiet(database)
     [task] = await reverified(tasks)
-    for step in ("accept", "check-in", "check-out"):
-        url = f"/v1/tasks/{task['task_id']}/{step}"
-        assert (await client.post(url, headers=auth("provider", provider=story.A))).status_code == 200
+    await make_visit(client, auth, story, task)
     today(OLD + timedelta(days=1))
     await driver.deliver(living_alone(story, 2, death_suspected_on=OLD))
     await driver.deliver(living_alone(story, 3))
@@ -159,9 +163,7 @@ async def test_a_verification_made_before_a_move_does_not_replace_the_visits_of_
     today(OLD)
     await until_quiet(database)
     [task] = await reverified(tasks)
-    for step in ("accept", "check-in", "check-out"):
-        url = f"/v1/tasks/{task['task_id']}/{step}"
-        assert (await client.post(url, headers=auth("provider", provider=story.A))).status_code == 200
+    await make_visit(client, auth, story, task)
     today(OLD + timedelta(days=1))
     await driver.deliver(living_alone(story, 2, division="530303002"))
     at_the_new_place = [t for t in await tasks() if t["division"] == "530303002" and t["reason"] == "plan"]

@@ -21,6 +21,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from shell import private_files
 from shell.settings import paths, vault_variables
 
 Algorithm = Literal["aes-256-gcm", "sm4-gcm"]
@@ -108,20 +109,11 @@ class Keys:
 
     def save(self, path: Path, only_if_missing: bool = False) -> None:
         """Write the key file (0600) in one step. With `only_if_missing`, an existing file is kept."""
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        fresh = path.with_name(f".{path.name}.{os.getpid()}.{os.urandom(4).hex()}")
-        with open(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-            file.write(msgspec.json.format(msgspec.json.encode(_to_json(self)), indent=2) + b"\n")
-            os.fsync(file.fileno())
-        try:
-            if only_if_missing:
-                os.link(fresh, path)
-            else:
-                os.replace(fresh, path)
-        except FileExistsError:
-            pass  # another process was first; its keys hold
-        finally:
-            fresh.unlink(missing_ok=True)
+        content = msgspec.json.format(msgspec.json.encode(_to_json(self)), indent=2) + b"\n"
+        if only_if_missing:
+            private_files.create(path, content)
+        else:
+            private_files.replace(path, content)
 
 
 def _to_json(keys: Keys) -> dict[str, Any]:

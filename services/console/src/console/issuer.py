@@ -19,7 +19,7 @@ from joserfc.errors import JoseError
 from shell import clock
 from shell.access import issuers, token_keys
 
-from console.settings import LOOPBACK, SessionSettings
+from console.settings import SessionSettings
 
 ANSWER_BYTES_MAX: Final = 256 * 1024
 ANSWER_SECONDS_MAX: Final = 5.0
@@ -198,7 +198,7 @@ class Issuer:
             except msgspec.MsgspecError as error:
                 log.warning("the issuer describes itself wrongly (HTTP %s)", status)
                 raise IssuerAway("the issuer describes itself wrongly") from error
-            if found.issuer != self.url or not all(map(_is_safe, _addresses(found))):
+            if found.issuer != self.url or not all(map(issuers.is_safe, _addresses(found))):
                 log.warning("the issuer describes another issuer, or an address without https")
                 raise IssuerAway("the issuer describes itself wrongly")
             known = self._metadata = (monotonic(), found)
@@ -266,11 +266,6 @@ def _nothing_to_forget() -> None:
 def _addresses(metadata: Metadata) -> list[str]:
     optional = (metadata.end_session_endpoint, metadata.revocation_endpoint)
     return [metadata.authorization_endpoint, metadata.token_endpoint, *(one for one in optional if one)]
-
-
-def _is_safe(url: str) -> bool:
-    parts = urlsplit(url)
-    return parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in LOOPBACK)
 
 
 def _error_of(content: bytes) -> str:

@@ -16,6 +16,7 @@ from typing import Final
 from common.errors import Unavailable
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from shell import private_files
 
 LOOK_EVERY_SECONDS: Final = 10.0
 _KEY_BYTES, _TAG_BYTES, _NONCE_BYTES = 32, 4, 12
@@ -32,7 +33,8 @@ class Seal:
     def __init__(self, path: Path, made: bool) -> None:
         self._path = path
         if made and not path.exists():
-            _make(path)
+            key = b64encode(os.urandom(_KEY_BYTES)).decode()
+            private_files.create(path, json.dumps({"keys": [key]}).encode())
         self._looked_at = monotonic()
         try:
             self._mark = self._stat()
@@ -79,16 +81,3 @@ def _read(path: Path) -> dict[bytes, AESGCM]:
     if not keys or any(len(key) != _KEY_BYTES for key in keys):
         raise ValueError("a key has 32 bytes")
     return {sha256(b"console key" + key).digest()[:_TAG_BYTES]: AESGCM(key) for key in keys}
-
-
-def _make(path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    fresh = path.with_name(f".{path.name}.{os.getpid()}")
-    with open(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
-        json.dump({"keys": [b64encode(os.urandom(_KEY_BYTES)).decode()]}, file)
-    try:
-        os.link(fresh, path)
-    except FileExistsError:
-        pass  # another process was first; its key counts
-    finally:
-        fresh.unlink(missing_ok=True)

@@ -8,10 +8,10 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+from shell.access import issuers
 from shell.settings import paths
 
 PORTS: Final = {"supervision": 8106, "identification": 8102}
-LOOPBACK: Final = frozenset({"127.0.0.1", "::1", "localhost"})
 
 
 class SessionSettings(BaseSettings):
@@ -50,9 +50,9 @@ class SessionSettings(BaseSettings):
     def _safe(cls, url: str | None) -> str | None:
         if url is None:
             return None
-        parts = urlsplit(url)
-        if parts.scheme != "https" and not (parts.scheme == "http" and parts.hostname in LOOPBACK):
+        if not issuers.is_safe(url):
             raise ValueError("the address needs https, except on this machine")
+        parts = urlsplit(url)
         if parts.path not in ("", "/") or parts.query or parts.fragment:
             raise ValueError("the address has a scheme, a host and a port only")
         return url.rstrip("/")

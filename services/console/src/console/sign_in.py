@@ -23,12 +23,12 @@ LOGIN_BYTES_MAX: Final = 16_384
 SIGN_IN_SECONDS_MAX: Final = 600
 PARAMETER_MAX: Final = 4_096
 _NOT_ALLOWED: Final = {
-    "area_required": "账号未指定辖区，不能使用本页面",
-    "no_role": "账号没有本平台的角色，不能使用本页面",
+    "area_required": "账号未指定辖区，请联系管理员",
+    "no_role": "账号没有本平台的角色，请联系管理员",
     "several_roles": "账号有多个角色，请联系管理员只保留一个",
     "user_required": "账号未登记到工作人员本人，请联系管理员",
 }
-_OTHER_ROLE: Final = "账号的角色不能使用本页面"
+_OTHER_ROLE: Final = "账号的角色不能使用本页面，请换一个账号"
 _WRONG_TOKEN: Final = "令牌无效或已过期"
 _NOT_FINISHED: Final = "登录未完成，请重新登录"
 _DECLINED: Final = "统一身份认证平台没有同意登录"

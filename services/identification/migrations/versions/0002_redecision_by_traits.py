@@ -1,4 +1,4 @@
-"""Whom an edit of the lists may touch is found by traits, and waits in parts that several processes share."""
+"""People whom an edit of the lists may touch are found by traits. They wait in parts that several processes share."""
 
 from alembic import op
 

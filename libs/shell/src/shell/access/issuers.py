@@ -147,12 +147,13 @@ def _fault(issuer: Issuer) -> str | None:
         return f"an issuer for {issuer.kind} does not give the role {min(beyond)}"
     if unlisted := set(issuer.role_names.values()) - set(issuer.roles):
         return f"role_names names the role {min(unlisted)}, which is not in roles"
-    if "://" in issuer.jwks and not _is_safe(issuer.jwks):
+    if "://" in issuer.jwks and not is_safe(issuer.jwks):
         return "jwks must be an https address (http only on this machine)"
     return None
 
 
-def _is_safe(address: str) -> bool:
+def is_safe(address: str) -> bool:
+    """Whether an address uses https, or http on this machine."""
     parts = urlsplit(address)
     return parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in _LOOPBACK)
 

@@ -5,7 +5,6 @@ Only the command line, tests and demonstrations use this module; a service verif
 """
 
 import json
-import os
 from functools import lru_cache
 from pathlib import Path
 from typing import Final
@@ -13,7 +12,7 @@ from typing import Final
 from joserfc import jwt
 from joserfc.jwk import ECKey
 
-from shell import clock
+from shell import clock, private_files
 from shell.access import token_keys
 from shell.access.issuers import AUDIENCE, LOCAL_URL
 from shell.access.scopes import ROLES, Role
@@ -74,36 +73,14 @@ def _keys_of(private: Path, public: Path) -> ECKey:
 def create_keys(private: Path, public: Path) -> ECKey:
     """Create the private key and the set of public keys if they are missing; returns the private key."""
     if not private.exists():
-        _create(private)
+        fresh = ECKey.generate_key("P-256", private=True).as_dict(private=True)
+        private_files.create(private, json.dumps(fresh).encode())
     key = ECKey.import_key(json.loads(private.read_text()))
     named = {**key.as_dict(private=False), "kid": key.thumbprint(), "alg": ALGORITHM, "use": "sig"}
     text = json.dumps({"keys": [named]})
     if not public.exists() or public.read_text() != text:
-        _replace(public, text)
+        private_files.replace(public, text.encode())
     return key
-
-
-def _create(private: Path) -> None:
-    private.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    fresh = private.with_name(f".{private.name}.{os.getpid()}")
-    _write(fresh, json.dumps(ECKey.generate_key("P-256", private=True).as_dict(private=True)))
-    try:
-        os.link(fresh, private)
-    except FileExistsError:
-        pass  # another process was first; its key counts
-    finally:
-        fresh.unlink(missing_ok=True)
-
-
-def _replace(path: Path, text: str) -> None:
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    _write(draft, text)
-    draft.replace(path)
-
-
-def _write(path: Path, text: str) -> None:
-    with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
-        file.write(text)
 
 
 def forget() -> None:

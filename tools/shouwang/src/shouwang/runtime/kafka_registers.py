@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncpg
 from shell.store.database import Database
+from shell.store.failures import UNAVAILABLE
 
 from shouwang.runtime import clock
 from shouwang.runtime.databases import open_database
@@ -13,7 +14,8 @@ from shouwang.runtime.stores import Stores
 
 
 async def load_registers(runtime: Stores) -> Registers:
-    """Load both registers. Raises LocalProblem if a database does not answer or has no tables yet."""
+    """Load both registers. Raises LocalProblem if a database does not answer, ends the connection or has no tables
+    yet."""
     try:
         async with open_database(runtime, "ingestion") as ingestion:
             sources = await _load_sources(ingestion, runtime)
@@ -21,6 +23,8 @@ async def load_registers(runtime: Stores) -> Registers:
             rows = await dispatch.pool.fetch("SELECT uscc FROM providers WHERE subscription = 'kafka'")
     except asyncpg.UndefinedTableError as missing:
         raise LocalProblem("The registers of sources and providers do not exist yet: run `shouwang up`.") from missing
+    except UNAVAILABLE as lost:
+        raise LocalProblem("The registers of sources and providers cannot be read now: try again.") from lost
     return Registers(sources, frozenset(row["uscc"] for row in rows))
 
 
